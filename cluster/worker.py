@@ -1,0 +1,140 @@
+"""What a worker process runs: ``python -m mr.cluster.worker``, driven over its pipes.
+
+Messages are pickled tuples on standard input and output; whatever user code
+prints goes to standard error. The worker leaves when the driver's pipe closes,
+in the middle of an attempt if need be.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import platform
+import queue
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from mr.config import Config
+from mr.errors import GradfoldError
+from mr.job import FoldJob
+from mr.solver import Point
+from mr.storage.cache import write_whole
+from mr.storage.container import map_file
+from mr.storage.dataset import Dataset
+from mr.storage.reader import Reader
+from mr.task import Attempt, Fault, execute, injected
+
+INLINE_BYTES = 1 << 16
+"""Statistics up to this size travel in the pipe, larger ones in a mapped file."""
+
+Message = tuple[Any, ...]
+
+
+def versions() -> tuple[str, str]:
+    """Return what driver and worker must agree on for code sent by value to run."""
+    return platform.python_version(), np.__version__
+
+
+class Worker:
+    """Serves one driver.
+
+    Parameters
+    ----------
+    scratch : Path
+        The driver's directory for mapped files.
+    config : Config
+    send : callable
+        Sends a message to the driver.
+    """
+
+    def __init__(self, scratch: Path, config: Config, send: Callable[[Message], None]) -> None:
+        self._scratch = scratch
+        self._cache = config.cache()
+        self._send = send
+        self._programs: dict[int, tuple[FoldJob, Reader]] = {}
+        self._point: tuple[int, Point] = (-1, {})
+
+    def serve(self, message: Message) -> None:
+        """Act on one message of the driver."""
+        match message:
+            case "program", number, data:
+                job, dataset = cast("tuple[FoldJob, Dataset]", pickle.loads(data))  # noqa: S301 - from our own driver
+                self._programs[number] = (job, Reader(dataset, self._cache))
+            case "round", number, path:
+                self._point = (number, map_file(path, verify=False)[1])
+            case "work", program, attempt, fault:
+                self._run(program, attempt, fault)
+            case "forget", program:
+                self._programs.pop(program, None)
+
+    def _run(self, program: int, attempt: Attempt, fault: Fault | None) -> None:
+        strike = None if fault is None else lambda: _suffer(fault, attempt)
+        try:
+            job, reader = self._programs[program]
+            payload = execute(job, reader, self._point[1], attempt, strike)
+        except GradfoldError as error:
+            self._send(("failed", attempt, error))
+            return
+        if payload is not None and len(payload) > INLINE_BYTES:
+            path = self._scratch / f"{attempt}.gfc"
+            write_whole(path, [payload])
+            self._send(("finished", attempt, path))
+        else:
+            self._send(("finished", attempt, payload))
+
+
+def _suffer(fault: Fault, attempt: Attempt) -> None:
+    if fault is Fault.RAISE:
+        raise injected(attempt)
+    if fault is Fault.KILL:
+        os.kill(os.getpid(), signal.SIGKILL)
+    threading.Event().wait()
+
+
+def _take_pipes() -> tuple[IO[bytes], IO[bytes]]:
+    """Keep the driver's pipes for messages alone; user code finds none of them."""
+    inbox, outbox = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    return inbox, outbox
+
+
+def _listen(inbox: IO[bytes], messages: queue.SimpleQueue[Message]) -> None:
+    try:
+        while True:
+            messages.put(pickle.load(inbox))  # noqa: S301 - from our own driver
+    except (EOFError, pickle.UnpicklingError, OSError):
+        os._exit(0)  # the driver is gone: whatever runs here is no longer wanted
+
+
+def main() -> None:
+    """Serve until the driver's pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
+    inbox, outbox = _take_pipes()
+    scratch, config, path = pickle.load(inbox)  # noqa: S301 - from our own driver
+    sys.path[:] = path
+    messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(inbox, messages), daemon=True).start()
+
+    def send(message: Message) -> None:
+        pickle.dump(message, outbox)
+        outbox.flush()
+
+    send(("ready", os.getpid(), socket.gethostname(), versions()))
+    worker = Worker(scratch, config, send)
+    with threadpool_limits(1):
+        while True:
+            worker.serve(messages.get())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""The contract of an engine: where attempts run. It fits on this screen.
+
+Each engine is an adapter of about a hundred lines, held to one conformance
+suite (``tests/contracts/engines.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+from mr.config import Config
+from mr.events import EngineEvent
+from mr.job import FoldJob
+from mr.solver import Point
+from mr.storage.dataset import Dataset
+from mr.task import Attempt, Fault
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """What stays the same over the passes of a job; sent to a worker once."""
+
+    job: FoldJob
+    dataset: Dataset
+
+
+@dataclass(frozen=True, eq=False)
+class Round:
+    """What stays the same over the tasks of a pass; sent to a worker once."""
+
+    program: Program
+    point: Point
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """An attempt with all that a worker needs for it."""
+
+    attempt: Attempt
+    worker: str
+    round: Round
+    fault: Fault | None = None
+
+
+class Engine(Protocol):
+    """Workers that run attempts, one at a time each.
+
+    An engine reports each attempt's end once, unless it was cancelled or its
+    worker was lost; it replaces lost workers; it knows nothing of retries.
+    """
+
+    name: str
+
+    @classmethod
+    def open(cls, config: Config) -> Self:
+        """Start workers, and return before they are all up."""
+
+    def submit(self, work: Work) -> None:
+        """Give an attempt to an idle worker."""
+
+    def events(self, timeout: float | None) -> Sequence[EngineEvent]:
+        """Return what happened since, waiting up to ``timeout`` seconds for something to.
+
+        ``None`` waits as long as it takes.
+
+        Raises
+        ------
+        WorkersUnavailable
+            If no worker can be had.
+        """
+
+    def cancel(self, attempt: Attempt) -> None:
+        """Stop an attempt whatever it takes; its worker may be lost over it."""
+
+    def close(self) -> None:
+        """Stop all workers and leave nothing behind; may be called twice."""

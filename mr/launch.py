@@ -1,0 +1,123 @@
+"""From a call to a run: the options as keywords, a session opened, a ledger begun or resumed."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypedDict, TypeVar, Unpack
+
+import numpy as np
+
+import mr
+from mr.iterate import Outcome, iterate
+from mr.job import FoldJob
+from mr.ledger import RunDirectory
+from mr.session import RunOptions, Session
+from mr.solver import Solver
+from mr.statistic import Statistic
+from mr.storage.dataset import Dataset
+
+S = TypeVar("S")
+
+
+class Settings(TypedDict, total=False):
+    """The keywords of `RunOptions`, where its fields are documented."""
+
+    engine: str
+    workers: int | None
+    faults: str | None
+    task_timeout: float | None
+    run: str | None
+    checkpoint_interval: float
+    listeners: tuple[Callable[[Any], None], ...]
+
+
+def fold(job: FoldJob, dataset: Dataset, **settings: Unpack[Settings]) -> Statistic | None:
+    """Run a job of one pass and return the merged statistic.
+
+    Parameters
+    ----------
+    job : FoldJob
+    dataset : Dataset
+    **settings
+        Fields of `RunOptions`: ``engine``, ``workers``, ``faults``, …
+
+    Returns
+    -------
+    Statistic or None
+        None where no block had anything to add.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mr import Dataset, FoldJob, fold
+    >>> class Total(FoldJob):
+    ...     def map(self, block, point):
+    ...         return {"sum": block.X.sum(axis=0)}
+    >>> fold(Total(), Dataset.from_arrays(np.ones((10, 2))))["sum"].tolist()
+    [10.0, 10.0]
+    """
+    with Session.open(dataset, RunOptions(**settings), job.releases_lock) as session:
+        return session.run_pass(job, dataset)
+
+
+def solve(
+    job: FoldJob, solver: Solver[S], dataset: Dataset, **settings: Unpack[Settings]
+) -> Outcome[S]:
+    """Run a job's passes until its solver is done.
+
+    Parameters
+    ----------
+    job : FoldJob
+    solver : Solver
+    dataset : Dataset
+    **settings
+        Fields of `RunOptions`; with ``run=DIR`` the run can be resumed by the same call.
+
+    Raises
+    ------
+    LedgerMismatch
+        If ``run`` holds another run.
+    """
+    identity = {
+        "job": type(job).__qualname__,
+        "solver": type(solver).__qualname__,
+        "dataset": dataset.digest(),
+    }
+    with launch(dataset, RunOptions(**settings), job.releases_lock, identity) as session:
+        return iterate(job, solver, dataset, session)
+
+
+@contextmanager
+def launch(
+    dataset: Dataset,
+    options: RunOptions,
+    releases_lock: bool,
+    identity: Mapping[str, Any],
+    recipe: Mapping[str, Any] | None = None,
+) -> Iterator[Session]:
+    """Open a session whose ledger is the run's directory, if there is to be one.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    options : RunOptions
+    releases_lock : bool
+        Whether threads serve as well as processes.
+    identity : mapping
+        JSON values that must agree for a run to be resumed; versions are added.
+    recipe : mapping, optional
+        JSON values from which `mr resume` makes the same call again.
+    """
+    ledger = None
+    if options.run is not None:
+        plan = {"format": 1, "identity": {**identity, **versions()}, "recipe": recipe}
+        ledger = RunDirectory.open(options.run, plan, options.checkpoint_interval)
+    with Session.open(dataset, options, releases_lock, ledger) as session:
+        yield session
+
+
+def versions() -> dict[str, str]:
+    """Return what may change bits: the versions of what computes."""
+    return {"gradfold": mr.__version__, "numpy": np.__version__, "machine": platform.machine()}

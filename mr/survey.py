@@ -1,0 +1,245 @@
+"""The survey: one full pass before training that fixes the schema, and decodes on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self, cast
+
+import numpy as np
+
+from mr.errors import EmptyDataset, SchemaMismatch
+from mr.job import FoldJob
+from mr.solver import Point
+from mr.statistic import Array, Statistic
+from mr.storage.columns import Columns, Sparse
+from mr.storage.dataset import Dataset
+from mr.storage.reader import BlockView
+from mr.storage.schema import DENSE_FROM, Schema
+
+MOST_CLASSES = 1000
+"""More distinct labels than this are not classes."""
+_CHUNK = 4096
+
+_NONE_MISSING = np.empty((0, 3), np.int64)
+
+
+class Survey(Statistic):
+    """Facts of a share of the data; its arrays are documented where they are made."""
+
+    def __init__(self, arrays: Mapping[str, Array]) -> None:
+        self._arrays = dict(arrays)
+
+    def __getitem__(self, name: str) -> Array:
+        """Return one of the arrays."""
+        return self._arrays[name]
+
+    def arrays(self) -> Mapping[str, Array]:
+        """Return the arrays by name."""
+        return self._arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array]) -> Self:
+        """Return the survey of these arrays."""
+        return cls(arrays)
+
+    def merge(self, other: Self) -> Self:
+        """Add counts and sums, unite labels, keep the first missing value.
+
+        Raises
+        ------
+        SchemaMismatch
+            If labels are numbers in one share and strings in the other.
+        """
+        width = max(len(self["sum"]), len(other["sum"]))
+        merged = {
+            name: _widen(self[name], width) + _widen(other[name], width)
+            for name in ("sum", "square", "missing")
+        }
+        for name in ("rows", "stored", "missing_labels"):
+            merged[name] = self[name] + other[name]
+        for name in ("float32", "sparse", "weighted", "labelled"):
+            merged[name] = self[name] & other[name]
+        first = self["first_missing"]
+        merged["first_missing"] = first if len(first) else other["first_missing"]
+        merged["labels"] = _unite(self["labels"], other["labels"])
+        return type(self)(merged)
+
+
+class SurveyJob(FoldJob):
+    """Counts, column sums and labels of each block, before any selection."""
+
+    statistic = Survey
+    releases_lock = True
+
+    def map(self, block: BlockView, point: Point) -> Survey | None:
+        """Survey one block; decoding it fills the cache."""
+        del point
+        columns = block.columns
+        if columns.rows == 0:
+            return None
+        arrays = _features(columns) | _labels(columns)
+        arrays["rows"] = np.array(columns.rows)
+        arrays["weighted"] = np.array(columns.weights is not None)
+        return Survey(arrays)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the survey found.
+
+    Parameters
+    ----------
+    schema : Schema
+    mean, mean_square : ndarray of float64, shape (width,)
+        Unweighted moments of the columns about zero, missing values left out.
+    """
+
+    schema: Schema
+    mean: Array
+    mean_square: Array
+
+
+def facts(dataset: Dataset, total: Survey | None) -> Facts:
+    """Draw the schema from a survey of all blocks.
+
+    Raises
+    ------
+    EmptyDataset
+        If there are no records.
+    """
+    if total is None:
+        raise EmptyDataset(
+            "There are no records in the dataset",
+            place=dataset.where,
+            cause="its files are empty, or hold a header alone",
+            remedy="check that they were written to the end",
+        )
+    rows, width = int(total["rows"]), len(total["sum"])
+    counted = np.maximum(1, rows - total["missing"])
+    schema = Schema(
+        rows=rows,
+        width=width,
+        dtype="float32" if total["float32"] else "float64",
+        sparse=bool(total["sparse"]) and int(total["stored"]) < DENSE_FROM * rows * width,
+        stored=int(total["stored"]),
+        names=dataset.names,
+        weighted=bool(total["weighted"]),
+        **_label_facts(total),
+        **_missing_facts(dataset, total),
+    )
+    return Facts(schema, total["sum"] / counted, total["square"] / counted)
+
+
+def _features(columns: Columns) -> dict[str, Array]:
+    features = columns.features
+    if features is None:
+        features = np.zeros((columns.rows, 0))
+    moments = _sparse_moments(features) if isinstance(features, Sparse) else _moments(features)
+    values = features.data if isinstance(features, Sparse) else features
+    arrays = dict(zip(("sum", "square", "missing"), moments, strict=True))
+    arrays["stored"] = np.array(values.size)
+    arrays["float32"] = np.array(values.dtype == np.float32)
+    arrays["sparse"] = np.array(isinstance(features, Sparse))
+    arrays["first_missing"] = _NONE_MISSING
+    if arrays["missing"].any():
+        row, column = _first_missing(features)
+        arrays["first_missing"] = _identity(columns, row, column)
+    return arrays
+
+
+def _moments(features: Array) -> tuple[Array, Array, Array]:
+    width = features.shape[1]
+    total, square, missing = np.zeros(width), np.zeros(width), np.zeros(width, np.int64)
+    # Whole rows are added one after the other: an order that no processor changes.
+    for start in range(0, len(features), _CHUNK):
+        chunk = features[start : start + _CHUNK].astype(np.float64)
+        absent = np.isnan(chunk)
+        if absent.any():
+            missing += absent.sum(axis=0)
+            chunk[absent] = 0.0
+        total += chunk.sum(axis=0)
+        square += (chunk * chunk).sum(axis=0)
+    return total, square, missing
+
+
+def _sparse_moments(features: Sparse) -> tuple[Array, Array, Array]:
+    values = features.data.astype(np.float64)
+    absent = np.isnan(values)
+    values[absent] = 0.0
+
+    def per_column(weights: Array) -> Array:
+        return np.bincount(features.indices, weights, minlength=features.width)
+
+    missing = per_column(absent.astype(np.float64)).astype(np.int64)
+    return per_column(values), per_column(values * values), missing
+
+
+def _first_missing(features: Array | Sparse) -> tuple[int, int]:
+    if isinstance(features, Sparse):
+        place = int(np.isnan(features.data).argmax())
+        row = int(np.searchsorted(features.indptr, place, side="right")) - 1
+        return row, int(features.indices[place])
+    row = int(np.isnan(features).any(axis=1).argmax())
+    return row, int(np.isnan(features[row]).argmax())
+
+
+def _identity(columns: Columns, row: int, column: int) -> Array:
+    return np.array([[columns.ordinal[row], columns.position[row], column]], np.int64)
+
+
+def _labels(columns: Columns) -> dict[str, Array]:
+    labels = columns.labels
+    if labels is None:
+        return {
+            "labelled": np.array(False),
+            "labels": np.empty(0),
+            "missing_labels": np.array(0),
+        }
+    distinct, absent = np.unique(labels), 0
+    if labels.dtype.kind == "f":
+        absent = int(np.isnan(labels).sum())
+        distinct = distinct[~np.isnan(distinct)]
+    return {
+        "labelled": np.array(True),
+        "labels": distinct[: MOST_CLASSES + 1],
+        "missing_labels": np.array(absent),
+    }
+
+
+def _unite(a: Array, b: Array) -> Array:
+    """Unite sorted distinct labels; one more than the most is kept to tell that there are more."""
+    if len(a) and len(b) and a.dtype.kind != b.dtype.kind:
+        numbers, strings = (a, b) if a.dtype.kind == "f" else (b, a)
+        raise SchemaMismatch(
+            f"Some labels are numbers, such as {numbers[0]:g}, and some are not, "
+            f"such as {strings[0]!r}",
+            cause="in one block every label reads as a number, in another they do not",
+            remedy="pass label_type='string' (--label-type string), or mend the labels",
+        )
+    if not len(a) or not len(b):
+        return a if len(a) else b
+    return np.union1d(a, b)[: MOST_CLASSES + 1]
+
+
+def _label_facts(total: Survey) -> dict[str, Any]:
+    if not total["labelled"]:
+        return {"labels": None, "classes": None}
+    labels = total["labels"]
+    kind = cast("Literal['number', 'string']", "number" if labels.dtype.kind == "f" else "string")
+    few = len(labels) <= MOST_CLASSES
+    return {"labels": kind, "classes": tuple(labels.tolist()) if few else None}
+
+
+def _missing_facts(dataset: Dataset, total: Survey) -> dict[str, Any]:
+    found = {"missing": int(total["missing"].sum()), "missing_labels": int(total["missing_labels"])}
+    if len(total["first_missing"]) == 0:
+        return found
+    ordinal, position, column = (int(v) for v in total["first_missing"][0])
+    name = dataset.names[column] if dataset.names else str(column)
+    place = replace(dataset.source.place(ordinal, position), column=name)
+    return found | {"first_missing": place}
+
+
+def _widen(values: Array, width: int) -> Array:
+    return values if len(values) == width else np.pad(values, (0, width - len(values)))

@@ -1,0 +1,154 @@
+"""`Task`, `Attempt`, and `execute`: the work of one attempt, the same in every engine."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from mr.errors import GradfoldError, InjectedFault, MapFailed, Place
+from mr.job import FoldJob
+from mr.reduce import Node, fold
+from mr.solver import Point
+from mr.statistic import Statistic, as_statistic
+from mr.storage.reader import Reader
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Task:
+    """One node of the canonical tree in one pass.
+
+    Parameters
+    ----------
+    pass_number : int
+        Which read of the data it belongs to, counted over the run.
+    low, high : int
+        Range of block indexes.
+    """
+
+    pass_number: int
+    low: int
+    high: int
+
+    @property
+    def node(self) -> Node:
+        """The node of the canonical tree."""
+        return self.low, self.high
+
+    def __str__(self) -> str:
+        """Return an identity such as ``p3.b8-16``."""
+        return f"p{self.pass_number}.b{self.low}-{self.high}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Attempt:
+    """One try at a task.
+
+    Parameters
+    ----------
+    task : Task
+    number : int
+        From 0; never given twice.
+    """
+
+    task: Task
+    number: int
+
+    def __str__(self) -> str:
+        """Return an identity such as ``p3.b8-16.a0``."""
+        return f"{self.task}.a{self.number}"
+
+
+class Fault(Enum):
+    """What the fault wrapper does to an attempt, in the middle of it."""
+
+    RAISE = "raise"
+    HANG = "hang"
+    KILL = "kill"
+
+
+
+def execute(
+    job: FoldJob,
+    reader: Reader,
+    point: Point,
+    attempt: Attempt,
+    strike: Callable[[], None] | None = None,
+) -> bytes | None:
+    """Map the blocks of an attempt's task, merge them along the canonical tree, encode.
+
+    Parameters
+    ----------
+    job : FoldJob
+    reader : Reader
+        Opens the dataset's blocks.
+    point : mapping of str to ndarray
+    attempt : Attempt
+    strike : callable, optional
+        A fault, suffered once the last block is mapped and nothing is returned yet.
+
+    Returns
+    -------
+    bytes or None
+        The encoded statistic, or None where no block has a term.
+
+    Raises
+    ------
+    GradfoldError
+        As storage and kernels raise them, with block and attempt filled in.
+    MapFailed
+        If the job's own code raised.
+    """
+
+    def leaf(index: int) -> Statistic | None:
+        value = map_block(job, reader, index, point, attempt)
+        if strike and index == attempt.task.high - 1:
+            strike()
+        return value
+
+    total = fold(attempt.task.node, leaf, lambda left, right: left.merge(right))
+    return None if total is None else total.encode()
+
+
+def map_block(
+    job: FoldJob, reader: Reader, index: int, point: Point, attempt: Attempt | None = None
+) -> Statistic | None:
+    """Map one block; whatever goes wrong says which block it was."""
+    where = {"block": index, "attempt": None if attempt is None else str(attempt)}
+    try:
+        return as_statistic(job.map(reader.open(index), point))
+    except GradfoldError as error:
+        raise error.at(**where) from None
+    except Exception as error:
+        raise MapFailed(_summary(error), _own_traceback(error), Place(**where)) from error
+
+
+def injected(attempt: Attempt) -> InjectedFault:
+    """Return the error that the fault ``RAISE`` raises."""
+    return InjectedFault(
+        "An injected fault was raised",
+        place=Place(attempt=str(attempt)),
+        cause="faults were asked for",
+        remedy="none is needed: the last permitted attempt is never struck",
+    )
+
+
+def _summary(error: BaseException) -> str:
+    return f"map raised {''.join(traceback.format_exception_only(error)).strip()}"
+
+
+def _own_traceback(error: BaseException) -> str:
+    """Format a traceback without gradfold's own frames, unless nothing else is left."""
+    house = Path(__file__).resolve().parent
+
+    def outside(frame: Any) -> bool:
+        return not Path(frame.filename).is_relative_to(house)
+
+    shown = traceback.TracebackException.from_exception(error)
+    kept = [frame for frame in shown.stack if outside(frame)]
+    if kept:
+        shown.stack = traceback.StackSummary.from_list(kept)
+    return "".join(shown.format())

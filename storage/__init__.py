@@ -1,0 +1,1 @@
+"""Where data lies: files, formats, blocks, the cache, and files of our own."""

@@ -1,0 +1,122 @@
+"""`BlockCache`: decoded blocks as mapped columns on local disk, bounded in bytes.
+
+The page cache is then the one in-memory cache of all workers on the machine,
+gives way under pressure, and survives a worker's death. Nothing here is a
+source of truth: any file may vanish at any time and is made again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mr.storage.container import Array, encode, map_file
+from mr.storage.errors import CorruptFile
+
+Entry = tuple[dict[str, Any], dict[str, Array]]
+SUFFIX = ".gfc"
+
+
+@dataclass
+class BlockCache:
+    """A directory of entries, each written once under a key that says all it depends on.
+
+    Parameters
+    ----------
+    directory : Path
+        Made when first needed.
+    limit : int
+        Bytes; the least recently used entries go when it is passed. An entry
+        that is mapped stays readable after it went.
+    """
+
+    directory: Path
+    limit: int
+    _verified: set[str] = field(default_factory=set)
+    _room: int = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave what this process has verified behind: each verifies for itself."""
+        return {"directory": self.directory, "limit": self.limit, "_verified": set(), "_room": 0}
+
+    def get(self, key: str) -> Entry | None:
+        """Return the entry under ``key``, or None; a damaged one is removed and is None.
+
+        Checksums are verified the first time this process maps an entry.
+        """
+        path = self._path(key)
+        try:
+            entry = map_file(path, verify=key not in self._verified)
+        except FileNotFoundError:
+            return None
+        except CorruptFile:
+            path.unlink(missing_ok=True)
+            return None
+        if key not in self._verified:
+            self._verified.add(key)
+            with contextlib.suppress(OSError):
+                os.utime(path)  # marks it as used lately
+        return entry
+
+    def put(self, key: str, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+        """Write an entry; readers see it whole or not at all.
+
+        A full disk is not an error: the entry is then simply not cached.
+        """
+        buffers = encode(meta, arrays)
+        with contextlib.suppress(OSError):
+            self._make_room(sum(map(len, buffers)))
+            write_whole(self._path(key), buffers)
+
+    def get_or_make(self, key: str, make: Callable[[], Entry]) -> Entry:
+        """Return the entry under ``key``, made and written if there is none."""
+        entry = self.get(key)
+        if entry is None:
+            made = make()
+            self.put(key, *made)
+            entry = self.get(key) or made  # mapped, so that the heap copy can go
+        return entry
+
+    def _path(self, key: str) -> Path:
+        return self.directory / key[:2] / (key + SUFFIX)
+
+    def _make_room(self, size: int) -> None:
+        # The directory is scanned once a sixteenth of the limit, not at each entry.
+        self._room -= size
+        if self._room >= 0:
+            return
+        files = sorted(_used(self.directory))
+        excess = sum(nbytes for _, nbytes, _ in files) + size - self.limit
+        for _, nbytes, path in files:
+            if excess <= 0:
+                break
+            path.unlink(missing_ok=True)
+            excess -= nbytes
+        self._room = min(self.limit // 16, max(0, -excess))
+
+
+def _used(directory: Path) -> list[tuple[int, int, Path]]:
+    found = []
+    for path in directory.glob(f"*/*{SUFFIX}"):
+        with contextlib.suppress(FileNotFoundError):
+            stat = path.stat()
+            found.append((stat.st_mtime_ns, stat.st_size, path))
+    return found
+
+
+def write_whole(path: Path, buffers: list[bytes | memoryview]) -> None:
+    """Write a local file that others see whole or not at all; not synced to the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.writelines(buffers)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,312 @@
+"""Paths and URLs as files: one door to every storage that fsspec reaches.
+
+Whether a storage can do a thing is declared (`Capabilities`), never tried.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import fsspec
+from fsspec.core import url_to_fs
+
+from mr.storage.blocks import FileInfo
+from mr.storage.errors import NotFound, Place, StorageError, UsageError
+from mr.storage.translate import translated
+
+Location = str | os.PathLike[str]
+
+_MAGIC = frozenset("*?[")
+_HIDDEN = ("_", ".")
+_VERSION_KEYS = (
+    "etag",
+    "ETag",
+    "mtime",
+    "modification_time",
+    "modificationTime",
+    "LastModified",
+    "Last-Modified",
+    "last_modified",
+    "updated",
+    "created",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a storage promises.
+
+    Parameters
+    ----------
+    atomic_rename : bool
+        A file renamed onto another replaces it at once: every reader sees the
+        one or the other, whole. Where it is false, a put of a whole object is
+        what is atomic.
+    """
+
+    atomic_rename: bool
+
+
+_ATOMIC_RENAME = frozenset({"file", "local", "hdfs", "viewfs"})
+
+
+def capabilities(uri: str) -> Capabilities:
+    """Return what the storage of ``uri`` promises."""
+    return Capabilities(atomic_rename=_protocol(uri) in _ATOMIC_RENAME)
+
+
+def locate(source: Location) -> tuple[Any, str]:
+    """Return the filesystem of a path or URL, and the path on it.
+
+    Parameters
+    ----------
+    source : str or path
+        A local path, or any URL that fsspec understands.
+
+    Returns
+    -------
+    fs : fsspec.AbstractFileSystem
+    path : str
+        What the methods of ``fs`` take.
+
+    Raises
+    ------
+    UsageError
+        If the protocol is not known, or its driver is not installed.
+    Unreachable
+        If the storage does not answer.
+    """
+    url = os.fspath(source)
+    with translated(url):
+        fs, path = url_to_fs(url)
+    return fs, path
+
+
+def open_input(uri: str) -> IO[bytes]:
+    """Open a file for reading bytes; translate what its methods raise with `translated`.
+
+    Raises
+    ------
+    NotFound, Unreachable, StorageError
+        If it cannot be opened.
+    """
+    fs, path = locate(uri)
+    with translated(uri):
+        file: IO[bytes] = fs.open(path, "rb")
+        return file
+
+
+def read_range(uri: str, start: int, stop: int) -> bytes:
+    """Read the bytes ``[start, stop)`` of a file.
+
+    Parameters
+    ----------
+    uri : str
+        The file.
+    start, stop : int
+        Byte offsets, both within the file's size as it was listed.
+
+    Raises
+    ------
+    StorageError
+        If the file is shorter than that, or cannot be read.
+    """
+    if start >= stop:
+        return b""
+    fs, path = locate(uri)
+    with translated(uri):
+        if _is_local(fs):
+            data = _read_local(path, start, stop)
+        else:
+            data = fs.cat_file(path, start=start, end=stop)
+    if len(data) > stop - start:  # an HTTP server without ranges sends the whole file
+        data = data[start:stop]
+    if len(data) < stop - start:
+        raise StorageError(
+            f"Only {len(data)} of {stop - start} bytes could be read",
+            place=Place(file=uri, offset=start),
+            cause="the file became shorter after it was listed",
+            remedy="start again once nothing writes to it",
+        )
+    return bytes(data)
+
+
+def is_local(uri: str) -> bool:
+    """Return whether a file lies on a local disk, where it can be mapped into memory."""
+    return _is_local(locate(uri)[0])
+
+
+def list_files(source: Location | Sequence[Location]) -> tuple[FileInfo, ...]:
+    """List the files of a dataset, sorted by name.
+
+    Parameters
+    ----------
+    source : str, path, or sequence of these
+        A file; a directory, which is searched through all its levels; a glob;
+        or a list of these. As in Hadoop, names that begin with ``_`` or ``.``
+        are skipped, unless they are given in full.
+
+    Returns
+    -------
+    tuple of FileInfo
+        Sorted by name, the path relative to the directory, to the part of the
+        glob before the first wildcard, or, for a list, to what all share.
+
+    Raises
+    ------
+    NotFound
+        If a path does not exist, or a glob or directory has no files.
+    UsageError
+        If a list is empty or names a file twice.
+    """
+    if isinstance(source, str | os.PathLike):
+        root, files = _expand(source)
+        return _named(root, files)
+    found = [entry for part in source for entry in _expand(part)[1]]
+    if not found:
+        raise UsageError("The list of files is empty", remedy="give one file at least")
+    _refuse_duplicates(uri for uri, _, _ in found)
+    return _named(_common_root([uri for uri, _, _ in found]), found)
+
+
+_Found = tuple[str, int, str]
+"""URI, size, version."""
+
+
+def _expand(source: Location) -> tuple[str, list[_Found]]:
+    """Return the root that names are relative to, and the files of one entry."""
+    url = os.fspath(source)
+    fs, path = locate(source)
+    with translated(url):
+        fs.invalidate_cache()  # what is listed now is what the data's identity is made of
+        if _MAGIC.isdisjoint(path) or fs.exists(path):
+            info = fs.info(path)
+            if info["type"] != "directory":
+                return _parent(_qualified(url, fs, path)), [_found(url, fs, info, path)]
+            root, entries = path, fs.find(path, detail=True)
+        else:
+            root = _fixed_part(path)
+            entries = _walk(fs, fs.glob(path, detail=True))
+        files = [
+            _found(url, fs, info, name)
+            for name, info in entries.items()
+            if info["type"] != "directory" and not _hidden(name, root)
+        ]
+    if not files:
+        raise NotFound(
+            "No file matches" if root != path else "The directory holds no files",
+            place=Place(file=url),
+            cause="names that begin with _ or . are skipped, as Hadoop does",
+            remedy="check the path",
+        )
+    return _qualified(url, fs, root), files
+
+
+def _walk(fs: Any, entries: dict[str, Any]) -> dict[str, Any]:
+    """Put the files below the directories among the entries in their place."""
+    files: dict[str, Any] = {}
+    for name, info in entries.items():
+        inside = fs.find(name, detail=True) if info["type"] == "directory" else {name: info}
+        files |= inside
+    return files
+
+
+def _fixed_part(pattern: str) -> str:
+    """Return the directory before the first wildcard."""
+    first = min(pattern.index(sign) for sign in _MAGIC if sign in pattern)
+    return pattern[:first].rpartition("/")[0]
+
+
+def _hidden(path: str, root: str) -> bool:
+    return any(part.startswith(_HIDDEN) for part in path.removeprefix(root).split("/"))
+
+
+def _found(url: str, fs: Any, info: dict[str, Any], path: str) -> _Found:
+    uri = _qualified(url, fs, path)
+    if _is_local(fs):
+        stat = Path(path).stat()
+        return uri, stat.st_size, f"{stat.st_mtime_ns}-{stat.st_ino}"
+    if info.get("size") is None:
+        raise StorageError(
+            "The server does not say how large the file is",
+            place=Place(file=uri),
+            remedy="download the file and read the copy",
+        )
+    known = [f"{key}={info[key]}" for key in _VERSION_KEYS if info.get(key) is not None]
+    return uri, int(info["size"]), ",".join(known) or str(fs.ukey(path))
+
+
+def _qualified(url: str, fs: Any, path: str) -> str:
+    """Return the URI of a path that was found through ``url``, with its host if it had one."""
+    head, chained, rest = url.partition("::")
+    if chained and "://" in head:  # an archive: members of a file elsewhere
+        return f"{head.partition('://')[0]}://{path.lstrip('/')}::{rest}"
+    if chained:  # a cache in front of a storage
+        inner = fsspec.get_filesystem_class(_protocol(rest))
+        return f"{head}::{_qualified(rest, inner, path)}"
+    if "://" not in url:
+        return str(fs.unstrip_protocol(path))
+    protocol, _, location = url.partition("://")
+    host = location.partition("/")[0]
+    if host and "host" in fs._get_kwargs_from_urls(url) and "://" not in path:  # noqa: SLF001
+        return f"{protocol}://{host}{path}"
+    return path if "://" in path else f"{protocol}://{path}"
+
+
+def _parent(uri: str) -> str:
+    return uri.partition("::")[0].rpartition("/")[0]
+
+
+def _common_root(uris: list[str]) -> str:
+    """Return the directory that all share; what lies between the least and the greatest does."""
+    first, last = (_parent(uri).split("/") for uri in (min(uris), max(uris)))
+    same = [a == b for a, b in zip(first, last, strict=False)]
+    return "/".join(first[: same.index(False)] if False in same else first[: len(same)])
+
+
+def _named(root: str, found: Iterable[_Found]) -> tuple[FileInfo, ...]:
+    def name(uri: str) -> str:
+        return uri[len(root) :].lstrip("/") if root and uri.startswith(root) else uri
+
+    files = [FileInfo(uri, name(uri), size, version) for uri, size, version in found]
+    return tuple(sorted(files, key=lambda file: file.name))
+
+
+def _refuse_duplicates(uris: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for uri in uris:
+        if uri in seen:
+            raise UsageError(
+                "A file is listed twice",
+                place=Place(file=uri),
+                remedy="name each file once; use weights to count records more than once",
+            )
+        seen.add(uri)
+
+
+def _protocol(uri: str) -> str:
+    """Return the protocol that bytes are written by: the first of a chain."""
+    head = uri.partition("::")[0]
+    if "://" in head:
+        return head.partition("://")[0]
+    return head if "::" in uri else "file"
+
+
+def _is_local(fs: Any) -> bool:
+    return bool(getattr(fs, "local_file", False))
+
+
+def _read_local(path: str, start: int, stop: int) -> bytes:
+    with Path(path).open("rb", buffering=0) as file:
+        file.seek(start)
+        parts = []
+        left = stop - start
+        # One call may return less than asked: Linux stops at 2 GiB.
+        while left and (part := file.read(left)):
+            parts.append(part)
+            left -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)

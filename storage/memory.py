@@ -1,0 +1,168 @@
+"""numpy, scipy, Arrow and pandas data in memory as a source of a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mr.storage.columns import Array, Columns, Sparse
+from mr.storage.errors import InvalidWeight, MalformedRecord, Place, UsageError
+from mr.storage.source import MemorySource
+
+
+def from_arrays(
+    X: Any,
+    y: Any = None,
+    *,
+    weight: Any = None,
+    id: Any = None,  # noqa: A002 - the word of `Dataset`
+    names: Sequence[str] = (),
+) -> MemorySource:
+    """Take arrays as they are; nothing is copied that is of a fitting type already.
+
+    Parameters
+    ----------
+    X : array-like, shape (rows, width), or scipy sparse matrix
+        Float32 stays; anything else becomes float64.
+    y : array-like, shape (rows,), optional
+        Numbers or strings.
+    weight : array-like, shape (rows,), optional
+        Not negative, not NaN; zero is allowed.
+    id : array-like, shape (rows,), optional
+        Carried through to predictions.
+    names : sequence of str
+        Names of the columns of ``X``.
+
+    Raises
+    ------
+    UsageError
+        If the shapes do not agree.
+    InvalidWeight
+        If a weight is negative or NaN.
+    """
+    features = _features(X)
+    rows = features.rows if isinstance(features, Sparse) else len(features)
+    columns = Columns(
+        ordinal=np.zeros(rows, np.int64),
+        position=np.arange(rows, dtype=np.int64),
+        features=features,
+        labels=_column("y", _labels(y), rows),
+        weights=_column("weight", _weights(weight), rows),
+        ids=_column("id", _labels(id), rows),
+    )
+    if names and len(names) != columns.width:
+        raise UsageError(f"{len(names)} names were given for {columns.width} columns")
+    return MemorySource(columns, tuple(names))
+
+
+def from_arrow(
+    table: Any,
+    *,
+    label: str | None = None,
+    weight: str | None = None,
+    id: str | None = None,  # noqa: A002 - the word of `Dataset`
+) -> MemorySource:
+    """Take an Arrow table (or what pyarrow makes one of) apart into columns.
+
+    Parameters
+    ----------
+    table : pyarrow.Table or RecordBatch
+        All columns but the named ones are features and must be numeric; nulls are missing.
+    label, weight, id : str, optional
+        Names of columns.
+
+    Raises
+    ------
+    UsageError
+        If a named column is not there.
+    MalformedRecord
+        If a feature column is not numeric.
+    """
+    named = [name for name in (label, weight, id) if name is not None]
+    for name in named:
+        if name not in table.column_names:
+            raise UsageError(
+                f"There is no column {name!r}",
+                remedy=f"the columns are {', '.join(table.column_names)}",
+            )
+    names = [name for name in table.column_names if name not in named]
+    parts = [_numeric(table, name) for name in names]
+    X = np.stack(parts, axis=1) if parts else np.zeros((table.num_rows, 0))
+
+    def pick(name: str | None) -> Any:
+        return None if name is None else np.asarray(table.column(name).to_pylist())
+
+    return from_arrays(X, pick(label), weight=pick(weight), id=pick(id), names=names)
+
+
+def _numeric(table: Any, name: str) -> Array:
+    import pyarrow as pa
+
+    column = table.column(name)
+    if pa.types.is_float32(column.type) and column.null_count == 0:
+        return np.asarray(column.to_numpy(zero_copy_only=False))
+    try:
+        return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise MalformedRecord(
+            f"A feature column holds {column.type}, not numbers",
+            place=Place(column=name),
+            remedy="drop the column, encode it as numbers, or name it as label or id",
+        ) from None
+
+
+def _features(X: Any) -> Array | Sparse:
+    if hasattr(X, "tocsr"):
+        matrix = X.tocsr()
+        if not matrix.has_canonical_format:
+            matrix = matrix.copy()
+            matrix.sum_duplicates()
+        data = _floats(matrix.data)
+        indices, indptr = matrix.indices.astype(np.int32), matrix.indptr.astype(np.int64)
+        return Sparse(data, indices, indptr, matrix.shape[1])
+    array = np.ascontiguousarray(_floats(np.asarray(X)))
+    if array.ndim != 2:
+        raise UsageError(
+            f"X has {array.ndim} dimensions, not 2", remedy="reshape it to (rows, width)"
+        )
+    return array
+
+
+def _floats(array: Array) -> Array:
+    if array.dtype == np.float32:
+        return array
+    try:
+        return array.astype(np.float64, copy=False)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"X does not hold numbers: {error}") from None
+
+
+def _labels(y: Any) -> Array | None:
+    if y is None:
+        return None
+    array = np.asarray(y)
+    if array.dtype.kind in "biuf":
+        return array.astype(np.float64)
+    return array.astype(str)
+
+
+def _weights(weight: Any) -> Array | None:
+    if weight is None:
+        return None
+    array = np.asarray(weight, dtype=np.float64)
+    bad = np.flatnonzero(~(array >= 0))
+    if bad.size:
+        raise InvalidWeight(
+            f"A weight is {array[bad[0]]}",
+            place=Place(row=int(bad[0])),
+            remedy="weights are numbers not below 0; use 0 to leave a record out",
+        )
+    return array
+
+
+def _column(name: str, array: Array | None, rows: int) -> Array | None:
+    if array is not None and array.shape != (rows,):
+        raise UsageError(f"{name} has shape {array.shape}, and X has {rows} rows")
+    return array
