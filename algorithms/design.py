@@ -47,7 +47,7 @@ def design(block: BlockView, schema: Schema) -> Design:
     SchemaMismatch
         If the block has columns that the schema does not know.
     """
-    kind = "sparse" if schema.sparse else schema.dtype
+    kind = f"{'sparse' if schema.sparse else 'dense'}-{schema.dtype}"
     name = f"design-{_LAYOUT}-{kind}-{schema.width}"
     meta, arrays = block.derived(name, lambda columns: _lay_out(columns, schema))
     if schema.sparse:
@@ -56,8 +56,16 @@ def design(block: BlockView, schema: Schema) -> Design:
     return Design(meta["rows"], arrays["tiles"])
 
 
+def no_rows(schema: Schema) -> Design:
+    """Return the design of no records, to compile kernels with."""
+    if schema.sparse:
+        nothing = np.zeros(0, schema.dtype), np.zeros(0, np.int32), np.zeros(1, np.int64)
+        return Design(0, Sparse(*nothing, schema.width))
+    return Design(0, to_tiles(np.zeros((0, schema.width), schema.dtype)))
+
+
 def class_codes(block: BlockView, classes: Array) -> Array:
-    """Return the place of each record's label among the classes, int32.
+    """Return the place of each record's label among the classes, int8 for two, else int32.
 
     Raises
     ------
@@ -80,7 +88,7 @@ def class_codes(block: BlockView, classes: Array) -> Array:
                 place=block.place(int(unknown[0])),
                 remedy="leave such records out, or fit a model that knows the class",
             )
-        return codes.astype(np.int32)
+        return codes.astype(np.int8 if len(classes) == 2 else np.int32)
 
     return block.memo("codes", make)
 
@@ -99,6 +107,10 @@ class LayOut(FoldJob):
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
+
+    def prepare(self) -> None:
+        """Compile the kernel, by a call on no records."""
+        no_rows(self.schema)
 
     def map(self, block: BlockView, point: Point) -> Sums | None:
         """Lay out one block and count its records."""

@@ -92,13 +92,12 @@ class Layout:
         weights = self._weights(x)
         return 0.5 * l2 * dot(weights, weights), l2 * weights
 
-    def finish(
+    def finish(  # noqa: PLR0917 - the sums in the order in which kernels give them
         self,
         loss: float,
         gradient: tuple[Array, Array | float],
         weight: float,
         x: Array,
-        *,
         l2: float,
         hessian: Array | None = None,
     ) -> Evaluation:

@@ -18,83 +18,30 @@ from typing import Any, Literal, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from mr.algorithms.design import Design, LayOut, class_codes, design, weights
-from mr.algorithms.kernels import dense, sparse
+from mr.algorithms.design import LayOut
 from mr.algorithms.linear import Layout
+from mr.algorithms.logistic_job import LogisticJob
 from mr.algorithms.model import LinearClassifier
 from mr.algorithms.predictions import Predictions
 from mr.algorithms.solvers.lbfgs import LBFGS
 from mr.algorithms.solvers.newton import Newton
 from mr.errors import EmptyDataset, MissingValues, UnsuitableLabels, UsageError
 from mr.iterate import Outcome, iterate
-from mr.job import FoldJob
 from mr.launch import Settings, launch
 from mr.session import RunOptions, Session
-from mr.solver import Evaluation, Point, Solver, Status
-from mr.statistic import Statistic, Sums
-from mr.storage.columns import Sparse
+from mr.solver import Solver, Status
+from mr.statistic import Sums
 from mr.storage.dataset import Dataset
-from mr.storage.reader import BlockView
 from mr.storage.schema import Schema
 from mr.survey import Facts
 
 Array = NDArray[Any]
 
-NEWTON_UP_TO = 50
-"""Coefficients up to which ``auto`` takes Newton's method on dense data: its passes cost a
-factor of about half that number more, and there are a third as many."""
-
-
-class LogisticJob(FoldJob):
-    """Loss, gradient and, for Newton's method, Hessian of the logistic loss.
-
-    Parameters
-    ----------
-    schema : Schema
-    layout : Layout
-    l2 : float
-    hessian : bool
-        Whether second derivatives are wanted.
-    """
-
-    releases_lock = True
-
-    def __init__(self, schema: Schema, layout: Layout, l2: float, hessian: bool) -> None:
-        self.schema = schema
-        self.layout = layout
-        self.l2 = l2
-        self.hessian = hessian
-        self.classes = np.array(schema.classes)
-
-    def map(self, block: BlockView, point: Point) -> Sums | None:
-        """Sum over the records of one block."""
-        laid = design(block, self.schema)
-        if laid.rows == 0:
-            return None
-        y, v = class_codes(block, self.classes), weights(block, self.schema)
-        W, b = self.layout.split(point["x"])
-        sums = _sums(laid, y, v, W, b)
-        if sums["weight"] == 0:
-            return None  # zero is the absence of a term, never an added one
-        if self.hessian:
-            sums["hessian"] = _hessian(laid, y, v, W, b)
-        return Sums(**sums)
-
-    def evaluate(self, total: Statistic | None, point: Point) -> Evaluation:
-        """Divide once, penalise once."""
-        if not isinstance(total, Sums):
-            raise EmptyDataset(
-                "No record has a positive weight",
-                remedy="check the weights, or the share that was selected",
-            )
-        return self.layout.finish(
-            float(total["loss"]),
-            (total["gradient"], total["intercept"]),
-            float(total["weight"]),
-            point["x"],
-            self.l2,
-            total["hessian"] if self.hessian else None,
-        )
+NEWTON_WORK = 2e8
+"""Rows times coefficients squared up to which ``auto`` takes Newton's method: its few passes
+are then cheap. Beyond, the Hessian costs more than the passes that it saves."""
+NEWTON_SIZE = 200
+"""Coefficients up to which it does."""
 
 
 @dataclass(frozen=True)
@@ -275,7 +222,8 @@ class LogisticRegression:
 
     def _solver(self, layout: Layout, facts: Facts) -> tuple[Solver[Any], bool]:
         metric = layout.metric(facts.mean_square, self.l2)
-        small = layout.size <= NEWTON_UP_TO and not facts.schema.sparse
+        work = facts.schema.rows * layout.size**2
+        small = work <= NEWTON_WORK and layout.size <= NEWTON_SIZE
         if self.solver == "newton" or (self.solver == "auto" and small):
             newton = Newton(layout.zeros(), metric=metric, tol=self.tol, max_iter=self.max_iter)
             return newton, True
@@ -327,24 +275,3 @@ def check_suitable(schema: Schema) -> None:
             cause="a classifier needs two classes at least",
             remedy="add records of another class, or choose another label column",
         )
-
-
-def _sums(laid: Design, y: Array, v: Array | None, W: Array, b: Array) -> dict[str, Any]:
-    binary = len(W) == 1
-    if isinstance(laid.X, Sparse):
-        csr = (laid.X.data, laid.X.indices, laid.X.indptr)
-        found = (
-            sparse.binary_logistic(*csr, y, v, W[0], float(b[0]))
-            if binary
-            else sparse.multinomial_logistic(*csr, y, v, W, b)
-        )
-    else:
-        found = (
-            dense.binary_logistic(laid.X, laid.rows, y, v, W[0], float(b[0]))
-            if binary
-            else dense.multinomial_logistic(laid.X, laid.rows, y, v, W, b)
-        )
-    loss, gradient, intercept, weight = found
-    return {"loss": loss, "gradient": gradient, "intercept": intercept, "weight": weight}
-
-

@@ -39,18 +39,23 @@ class FaultPlan:
 
     @classmethod
     def parse(cls, text: str) -> FaultPlan:
-        """Read ``SEED[:RATE]``.
+        """Read ``SEED[:RATE[:KINDS]]``, kinds separated by commas.
 
         Raises
         ------
         UsageError
             If it is something else.
         """
-        seed, _, rate = text.partition(":")
+        seed, _, rest = text.partition(":")
+        rate, _, kinds = rest.partition(":")
         try:
-            plan = cls(int(seed), float(rate) if rate else cls.rate)
+            struck = tuple(Fault(kind) for kind in kinds.split(",")) if kinds else tuple(Fault)
+            plan = cls(int(seed), float(rate or 0.1), kinds=struck)
         except ValueError:
-            raise UsageError(f"{text!r} is not SEED[:RATE]", remedy="write 7 or 7:0.2") from None
+            raise UsageError(
+                f"{text!r} is not SEED[:RATE[:KINDS]]",
+                remedy="write 7, 7:0.2 or 7:0.2:raise,kill; there is also hang",
+            ) from None
         if not 0 <= plan.rate <= 1:
             raise UsageError(f"A fault rate of {plan.rate} is not between 0 and 1")
         return plan
@@ -98,5 +103,5 @@ class FaultyEngine:
 
 
 def with_faults(engine: Engine, text: str, attempts: int) -> FaultyEngine:
-    """Wrap an engine by a plan written as ``SEED[:RATE]``, for tasks of so many attempts."""
+    """Wrap an engine by a plan written as ``SEED[:RATE[:KINDS]]``, for tasks of so many attempts."""
     return FaultyEngine(engine, replace(FaultPlan.parse(text), attempts=attempts))

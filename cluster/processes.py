@@ -24,9 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Self, cast
 
-import cloudpickle
-
 import mr
+from mr import ship
 from mr.cluster.worker import Message, versions
 from mr.config import Config
 from mr.engine import Program, Round, Work
@@ -48,6 +47,7 @@ class _Worker:
     name: str
     process: subprocess.Popen[bytes]
     attempt: Attempt | None = None
+    cancelled: Attempt | None = None
     programs: set[int] = field(default_factory=set)
     round: int = -1
 
@@ -69,7 +69,8 @@ class ProcessesEngine:
         self._inbox: queue.SimpleQueue[tuple[str, Message | None]] = queue.SimpleQueue()
         self._workers: dict[str, _Worker] = {}
         self._programs: list[tuple[Program, bytes]] = []
-        self._rounds: list[tuple[Round, Path]] = []
+        self._round: Round | None = None
+        self._rounds = 0
         self._started = 0
         self._stillborn = 0
         for _ in range(config.workers):
@@ -82,13 +83,15 @@ class ProcessesEngine:
 
     def submit(self, work: Work) -> None:
         """Send an attempt to its worker, and before it what the worker lacks for it."""
-        worker = self._workers[work.worker]
-        program, round_number = self._program(work.round.program), self._round(work.round)
+        worker = self._workers.get(work.worker)
+        if worker is None:  # died since it was last heard of: its loss is reported already
+            return
+        program, round_number = self._program(work.round.program), self._number(work.round)
         if program not in worker.programs:
             worker.send(("program", program, self._programs[program][1]))
             worker.programs.add(program)
         if worker.round != round_number:
-            worker.send(("round", round_number, self._rounds[-1][1]))
+            worker.send(("round", round_number, self._point()))
             worker.round = round_number
         worker.attempt = work.attempt
         worker.send(("work", program, work.attempt, work.fault))
@@ -108,6 +111,7 @@ class ProcessesEngine:
         """Kill the worker that runs an attempt: nothing less stops a kernel."""
         for worker in self._workers.values():
             if worker.attempt == attempt:
+                worker.cancelled = attempt
                 worker.process.kill()
 
     def close(self) -> None:
@@ -137,8 +141,8 @@ class ProcessesEngine:
 
     def _listen(self, worker: _Worker) -> None:
         pipe = cast("IO[bytes]", worker.process.stdout)
-        # Whatever ends the stream, a torn message included, ends the worker.
-        with suppress(EOFError, OSError, pickle.UnpicklingError, ValueError):
+        # Whatever ends the stream, a message that cannot be read included, ends the worker.
+        with suppress(Exception):
             while True:
                 self._inbox.put((worker.name, pickle.load(pipe)))  # noqa: S301 - our own worker
         self._inbox.put((worker.name, None))
@@ -152,6 +156,8 @@ class ProcessesEngine:
                 return self._lost(worker)
             case "ready", pid, host, theirs:
                 return self._ready(worker, pid, host, theirs)
+            case _, attempt, _ if attempt == worker.cancelled:
+                return None  # it ended before it could be killed
             case "finished", attempt, result:
                 worker.attempt = None
                 return AttemptFinished(attempt, name, _payload(result))
@@ -191,16 +197,19 @@ class ProcessesEngine:
         for number, (known, _) in enumerate(self._programs):
             if known is program:
                 return number
-        data = cloudpickle.dumps((program.job, program.dataset))
+        data = ship.dumps((program.job, program.dataset))
         self._programs.append((program, data))
         return len(self._programs) - 1
 
-    def _round(self, round_: Round) -> int:
-        if not self._rounds or self._rounds[-1][0] is not round_:
-            path = self._directory / f"round-{len(self._rounds)}.gfc"
-            write_whole(path, encode({}, round_.point))
-            self._rounds.append((round_, path))
-        return len(self._rounds) - 1
+    def _number(self, round_: Round) -> int:
+        if self._round is not round_:
+            self._point().unlink(missing_ok=True)  # a round ends before the next begins
+            self._round, self._rounds = round_, self._rounds + 1
+            write_whole(self._point(), encode({}, round_.point))
+        return self._rounds
+
+    def _point(self) -> Path:
+        return self._directory / f"round-{self._rounds}.gfc"
 
 
 def _payload(result: bytes | Path | None) -> bytes | memoryview | None:

@@ -53,7 +53,9 @@ class ThreadsEngine:
 
     def submit(self, work: Work) -> None:
         """Hand an attempt to its worker's thread."""
-        worker = self._workers[work.worker]
+        worker = self._workers.get(work.worker)
+        if worker is None:  # given up since it was last heard of: its loss is reported already
+            return
         worker.attempt = work.attempt
         worker.inbox.put(work)
 
@@ -72,6 +74,7 @@ class ThreadsEngine:
         """Give up the thread that runs an attempt."""
         for worker in list(self._workers.values()):
             if worker.attempt == attempt:
+                worker.attempt = None  # should it end all the same, nobody is told
                 self._happened.put(WorkerLost(worker.name, "it was cancelled"))
 
     def close(self) -> None:
@@ -86,6 +89,8 @@ class ThreadsEngine:
             return True
         worker = self._workers.get(event.worker)
         if worker is None:
+            return False
+        if not isinstance(event, WorkerLost) and event.attempt != worker.attempt:
             return False
         if isinstance(event, WorkerLost):
             del self._workers[event.worker]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from mr.engine import Engine, Round, Work
 from mr.events import (
     AttemptStarted,
+    EngineEvent,
     Event,
     TaskDone,
     TaskRetried,
@@ -19,7 +20,7 @@ from mr.reduce import Node, Reducer
 from mr.retry import RetryPolicy
 from mr.schedule import Abort, Accept, Command, Launch, Retry, Scheduler, Stop
 from mr.statistic import Statistic
-from mr.task import Task
+from mr.task import Task, merge
 
 
 @dataclass
@@ -59,27 +60,35 @@ class Driver:
             If a task cannot be finished within its attempts.
         """
         blocks = max(task.high for task in tasks)
-        reducer: Reducer[Statistic] = Reducer(blocks, lambda left, right: left.merge(right))
+        reducer: Reducer[Statistic] = Reducer(blocks, merge)
         scheduler = Scheduler(tasks, self.policy, self._affinity)
         for joined in self.workers.values():
             self._carry_out(scheduler.handle(joined, self.clock()), round_, reducer)
-        while not scheduler.done:
-            for event in self.engine.events(self._patience(scheduler)):
-                self._note(event)
-                self._carry_out(scheduler.handle(event, self.clock()), round_, reducer)
-            self._carry_out(scheduler.tick(self.clock()), round_, reducer)
+        try:
+            while not scheduler.done:
+                for event in self._noted(self.engine.events(self._patience(scheduler))):
+                    self._carry_out(scheduler.handle(event, self.clock()), round_, reducer)
+                self._carry_out(scheduler.tick(self.clock()), round_, reducer)
+        except BaseException:
+            for attempt in scheduler.running:  # the next pass must not hear of them
+                self.engine.cancel(attempt)
+            raise
         return reducer.total()
 
     def _patience(self, scheduler: Scheduler) -> float | None:
         wakeup = scheduler.wakeup()
         return None if wakeup is None else max(0.0, wakeup - self.clock())
 
-    def _note(self, event: Event) -> None:
-        if isinstance(event, WorkerJoined):
-            self.workers[event.worker] = event
-        elif isinstance(event, WorkerLost):
-            self.workers.pop(event.worker, None)
-        self.emit(event)
+    def _noted(self, events: Sequence[EngineEvent]) -> Sequence[EngineEvent]:
+        """Take down who comes and goes, before one of the events may end the pass."""
+        for event in events:
+            if isinstance(event, WorkerJoined):
+                self.workers[event.worker] = event
+            elif isinstance(event, WorkerLost):
+                self.workers.pop(event.worker, None)
+        for event in events:
+            self.emit(event)
+        return events
 
     def _carry_out(
         self, commands: Iterable[Command], round_: Round, reducer: Reducer[Statistic]

@@ -29,6 +29,13 @@ class FoldJob(ABC):
     """Whether `map` spends its time in kernels that release the interpreter's lock,
     so that threads serve as well as processes."""
 
+    def prepare(self) -> None:
+        """Do once, on the driver, what need not be done on each worker; by default nothing.
+
+        Kernels compile here, so that workers find them in the cache on disk and
+        no attempt's time limit runs meanwhile.
+        """
+
     @abstractmethod
     def map(self, block: BlockView, point: Point) -> Statistic | Mapping[str, Any] | None:
         """Compute the statistic of one block.

@@ -30,6 +30,7 @@ class Settings(TypedDict, total=False):
     task_timeout: float | None
     run: str | None
     checkpoint_interval: float
+    call: Mapping[str, Any] | None
     listeners: tuple[Callable[[Any], None], ...]
 
 
@@ -112,7 +113,12 @@ def launch(
     """
     ledger = None
     if options.run is not None:
-        plan = {"format": 1, "identity": {**identity, **versions()}, "recipe": recipe}
+        plan = {
+            "format": 1,
+            "identity": {**identity, **versions()},
+            "recipe": recipe,
+            "call": options.call,
+        }
         ledger = RunDirectory.open(options.run, plan, options.checkpoint_interval)
     with Session.open(dataset, options, releases_lock, ledger) as session:
         yield session

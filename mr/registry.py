@@ -1,7 +1,7 @@
-"""Engines and estimators by name. The core names them as strings and imports none.
+"""Engines, estimators and models by name. The core names them as strings and imports none.
 
-Others' packages add theirs through the entry point groups ``gradfold.engines``
-and ``gradfold.estimators`` (formats: ``gradfold.formats``, see `mr.storage.formats`).
+Others' packages add theirs through the entry point groups named below
+(formats: ``gradfold.formats``, see `mr.storage.formats`).
 """
 
 from __future__ import annotations
@@ -97,5 +97,26 @@ ESTIMATORS = Registry(
             "mr.algorithms.logistic:LogisticRegression",
             "logistic regression, binary and multinomial, with L2",
         ),
+    },
+)
+
+MODELS = Registry(
+    "kind of model",
+    "gradfold.models",
+    {"linear-classifier": Entry("mr.algorithms.model:LinearClassifier", "coefficients")},
+)
+
+PREDICTIONS = Registry(
+    "kind of predictions",
+    "gradfold.predictions",
+    {"classifier": Entry("mr.algorithms.predictions:Predictions", "classes, probabilities")},
+)
+
+EVALUATORS = Registry(
+    "evaluator",
+    "gradfold.evaluators",
+    {
+        "binary": Entry("mr.algorithms.evaluation:BinaryEvaluator", "for two classes"),
+        "multiclass": Entry("mr.algorithms.evaluation:MulticlassEvaluator", "for any number"),
     },
 )

@@ -141,8 +141,7 @@ class Scheduler:
         """
         match event:
             case WorkerJoined(worker=worker):
-                self._workers[worker] = None
-                commands: list[Command] = []
+                commands: list[Command] = self._joined(worker)
             case WorkerLost(worker=worker, reason=reason):
                 commands = self._lost(worker, reason, now)
             case AttemptFinished():
@@ -160,11 +159,23 @@ class Scheduler:
             commands += self._launch(now)
         return commands
 
+    @property
+    def running(self) -> list[Attempt]:
+        """The attempts that were launched and have not ended."""
+        return [attempt for record in self._records.values() for attempt in record.running]
+
     def story(self, task: Task) -> str:
         """Return what happened to a task so far, a line an event."""
         return "\n".join(self._records[task].story)
 
     # -- events ---------------------------------------------------------------
+
+    def _joined(self, worker: str) -> list[Command]:
+        attempt = self._workers.setdefault(worker, None)
+        if attempt is not None:
+            story = self.story(attempt.task)
+            raise ImpossibleTransition(f"{worker} joined and was running {attempt}\n{story}")
+        return []
 
     def _finished(self, event: AttemptFinished, now: float) -> list[Command]:
         attempt, record = event.attempt, self._known(event.attempt, "finished")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from threadpoolctl import threadpool_limits
 
@@ -44,7 +45,7 @@ class RunOptions:
     workers : int, optional
         By default the number of processors.
     faults : str, optional
-        ``SEED[:RATE]``: inject seeded faults.
+        ``SEED[:RATE[:KINDS]]``: inject seeded faults; kinds are raise, hang, kill.
     task_timeout : float, optional
         Seconds that an attempt may run; by default as long as it takes, or
         10 where faults are injected, since some hang.
@@ -52,6 +53,8 @@ class RunOptions:
         A directory on any storage for the run's ledger; a run found there is resumed.
     checkpoint_interval : float
         Seconds between checkpoints; 0 makes one after every pass.
+    call : mapping, optional
+        JSON values that the plan keeps for the caller, to make the same call again.
     listeners : tuple of callable
         Told of every event, after the ledger was.
     """
@@ -62,6 +65,7 @@ class RunOptions:
     task_timeout: float | None = None
     run: str | None = None
     checkpoint_interval: float = 1.0
+    call: Mapping[str, Any] | None = None
     listeners: tuple[Listener, ...] = ()
 
     def __post_init__(self) -> None:
@@ -210,6 +214,7 @@ class Session:
     def _program(self, job: FoldJob, dataset: Dataset) -> Program:
         key = (id(job), id(dataset))
         if key not in self._programs:
+            job.prepare()
             self._programs[key] = Program(job, dataset)
         return self._programs[key]
 
@@ -218,6 +223,10 @@ def _open_engine(name: str, config: Config, options: RunOptions) -> Engine:
     engine: Engine = ENGINES.load(name).open(config)
     if options.faults is None:
         return engine
-    faulty: Engine = WRAPPERS.load("faults")(engine, options.faults, options.policy.attempts)
+    try:
+        faulty: Engine = WRAPPERS.load("faults")(engine, options.faults, options.policy.attempts)
+    except BaseException:
+        engine.close()
+        raise
     return faulty
 

@@ -68,6 +68,9 @@ class Sums(Statistic):
 
     def __init__(self, **arrays: Any) -> None:
         self._arrays = {name: np.asarray(value) for name, value in arrays.items()}
+        for name, array in self._arrays.items():
+            if array.dtype.kind not in "biufc":
+                raise TypeError(f"{name} holds {array.dtype}, which cannot be summed")
 
     def __getitem__(self, name: str) -> Array:
         """Return one sum."""

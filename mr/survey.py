@@ -8,11 +8,11 @@ from typing import Any, Literal, Self, cast
 
 import numpy as np
 
-from mr.errors import EmptyDataset, SchemaMismatch
+from mr.errors import EmptyDataset
 from mr.job import FoldJob
 from mr.solver import Point
 from mr.statistic import Array, Statistic
-from mr.storage.columns import Columns, Sparse
+from mr.storage.columns import Columns, Sparse, hold_to_one_kind
 from mr.storage.dataset import Dataset
 from mr.storage.reader import BlockView
 from mr.storage.schema import DENSE_FROM, Schema
@@ -209,14 +209,7 @@ def _labels(columns: Columns) -> dict[str, Array]:
 
 def _unite(a: Array, b: Array) -> Array:
     """Unite sorted distinct labels; one more than the most is kept to tell that there are more."""
-    if len(a) and len(b) and a.dtype.kind != b.dtype.kind:
-        numbers, strings = (a, b) if a.dtype.kind == "f" else (b, a)
-        raise SchemaMismatch(
-            f"Some labels are numbers, such as {numbers[0]:g}, and some are not, "
-            f"such as {strings[0]!r}",
-            cause="in one block every label reads as a number, in another they do not",
-            remedy="pass label_type='string' (--label-type string), or mend the labels",
-        )
+    hold_to_one_kind(a, b)
     if not len(a) or not len(b):
         return a if len(a) else b
     return np.union1d(a, b)[: MOST_CLASSES + 1]

@@ -109,21 +109,33 @@ def execute(
             strike()
         return value
 
-    total = fold(attempt.task.node, leaf, lambda left, right: left.merge(right))
+    total = fold(attempt.task.node, leaf, merge)
     return None if total is None else total.encode()
+
+
+def merge(left: Statistic, right: Statistic) -> Statistic:
+    """Merge two statistics; what a merge of the user's own raises becomes `MapFailed`."""
+    try:
+        return left.merge(right)
+    except GradfoldError:
+        raise
+    except Exception as error:
+        raise MapFailed(_summary("merge", error), _own_traceback(error)) from error
 
 
 def map_block(
     job: FoldJob, reader: Reader, index: int, point: Point, attempt: Attempt | None = None
 ) -> Statistic | None:
     """Map one block; whatever goes wrong says which block it was."""
-    where = {"block": index, "attempt": None if attempt is None else str(attempt)}
+    block = reader.open(index)
+    place = Place(block=block.index, attempt=None if attempt is None else str(attempt))
     try:
-        return as_statistic(job.map(reader.open(index), point))
+        return as_statistic(job.map(block, point))
     except GradfoldError as error:
-        raise error.at(**where) from None
-    except Exception as error:
-        raise MapFailed(_summary(error), _own_traceback(error), Place(**where)) from error
+        raise error.at(block=block.index, attempt=place.attempt) from None
+    except (Exception, SystemExit) as error:
+        what, shown = _summary("map", error), _own_traceback(error)
+        raise MapFailed(what, shown, place) from error
 
 
 def injected(attempt: Attempt) -> InjectedFault:
@@ -136,8 +148,8 @@ def injected(attempt: Attempt) -> InjectedFault:
     )
 
 
-def _summary(error: BaseException) -> str:
-    return f"map raised {''.join(traceback.format_exception_only(error)).strip()}"
+def _summary(what: str, error: BaseException) -> str:
+    return f"{what} raised {''.join(traceback.format_exception_only(error)).strip()}"
 
 
 def _own_traceback(error: BaseException) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from mr.storage import scratch
 from mr.storage.errors import Place, UsageError
 from mr.storage.filesystem import capabilities, is_local, locate
 from mr.storage.translate import translated
@@ -38,13 +40,51 @@ def write_bytes(uri: str, data: Buffer | Sequence[Buffer]) -> None:
         If the storage cannot be written to.
     """
     buffers = [data] if isinstance(data, Buffer) else list(data)
+    if not capabilities(uri).writable:
+        raise _read_only(uri)
     with translated(uri):
         if is_local(uri):
-            _write_local(Path(locate(uri)[1]), buffers)
+            with _replacing_local(Path(locate(uri)[1])) as file:
+                file.writelines(buffers)
         elif capabilities(uri).atomic_rename:
-            _write_beside(uri, buffers)
+            with _replacing_beside(uri) as file:
+                for buffer in buffers:
+                    file.write(bytes(buffer))
         else:
             _put(uri, buffers)
+
+
+@contextlib.contextmanager
+def replacing(uri: str) -> Iterator[IO[bytes]]:
+    """Open a file to be written piece by piece, which readers see whole or not at all.
+
+    It takes its name, replacing what has it, when the block ends well. For object
+    stores it is collected on the local disk first, and then put as one object.
+
+    Parameters
+    ----------
+    uri : str
+        Path or URL; directories above it are made.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written; nothing is left behind then, as after any error
+        inside the block.
+    UsageError
+        If the storage cannot be written to.
+    """
+    if not capabilities(uri).writable:
+        raise _read_only(uri)
+    with translated(uri):
+        if is_local(uri):
+            opened = _replacing_local(Path(locate(uri)[1]))
+        elif capabilities(uri).atomic_rename:
+            opened = _replacing_beside(uri)
+        else:
+            opened = _replacing_object(uri)
+        with opened as file:
+            yield file
 
 
 def temporary_name(name: str) -> str:
@@ -52,14 +92,15 @@ def temporary_name(name: str) -> str:
     return f".{name}.{secrets.token_hex(6)}.part"
 
 
-def _write_local(path: Path, buffers: Sequence[Buffer]) -> None:
+@contextlib.contextmanager
+def _replacing_local(path: Path) -> Iterator[IO[bytes]]:
     path = path.resolve()  # a link stays, and what it points to is replaced
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(temporary_name(path.name))
     with _removed_on_failure(part):
         # Made by mode, not by mkstemp, so that the user's umask decides who may read it.
         with part.open("xb") as file:
-            file.writelines(buffers)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
@@ -85,20 +126,32 @@ def _sync_directory(directory: Path) -> None:
             os.close(handle)
 
 
-def _write_beside(uri: str, buffers: Sequence[Buffer]) -> None:
+@contextlib.contextmanager
+def _replacing_beside(uri: str) -> Iterator[IO[bytes]]:
     fs, path = locate(uri)
     directory, _, name = path.rpartition("/")
     part = f"{directory}/{temporary_name(name)}"
     fs.makedirs(directory, exist_ok=True)
     try:
         with fs.open(part, "wb") as file:
-            for buffer in buffers:
-                file.write(bytes(buffer))
+            yield file
         _rename(fs, part, path)
     except BaseException:
         with contextlib.suppress(Exception):
             fs.rm_file(part)
         raise
+
+
+@contextlib.contextmanager
+def _replacing_object(uri: str) -> Iterator[IO[bytes]]:
+    fs, path = locate(uri)
+    with tempfile.NamedTemporaryFile(dir=scratch.directory(), prefix="object-") as file:
+        yield file
+        file.flush()
+        directory = path.rpartition("/")[0]
+        if directory:
+            fs.makedirs(directory, exist_ok=True)
+        fs.put_file(file.name, path)
 
 
 def _rename(fs: Any, part: str, path: str) -> None:
@@ -124,8 +177,12 @@ def _put(uri: str, buffers: Sequence[Buffer]) -> None:
             fs.makedirs(directory, exist_ok=True)
         fs.pipe_file(path, b"".join(buffers))
     except NotImplementedError:
-        raise UsageError(
-            "This storage cannot be written to",
-            place=Place(file=uri),
-            remedy="write to a local path, hdfs://, s3:// or gs://",
-        ) from None
+        raise _read_only(uri) from None
+
+
+def _read_only(uri: str) -> UsageError:
+    return UsageError(
+        "This storage cannot be written to",
+        place=Place(file=uri),
+        remedy="write to a local path, hdfs://, s3:// or gs://",
+    )

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mr.storage.errors import SchemaMismatch
+
 Array = NDArray[Any]
 
 
@@ -143,14 +145,41 @@ def concatenate(parts: Sequence[Columns]) -> Columns:
     -------
     Columns
         All records; sparse parts take the width of the widest.
+
+    Raises
+    ------
+    SchemaMismatch
+        If labels are numbers in one part and strings in another.
     """
+    parts = [part for part in parts if part.rows] or parts[:1]
     if len(parts) == 1:
         return parts[0]
     joined: dict[str, Any] = {}
+    for part in parts[1:]:
+        hold_to_one_kind(parts[0].labels, part.labels)
     for name in ("ordinal", "position", "labels", "weights", "ids", "text"):
         columns = [getattr(part, name) for part in parts]
         joined[name] = None if columns[0] is None else np.concatenate(columns)
     return Columns(**joined, features=_join([part.features for part in parts]))
+
+
+def hold_to_one_kind(a: Array | None, b: Array | None) -> None:
+    """Refuse labels that are numbers in one share of the data and strings in another.
+
+    Raises
+    ------
+    SchemaMismatch
+        With the remedy.
+    """
+    if a is None or b is None or not len(a) or not len(b) or a.dtype.kind == b.dtype.kind:
+        return
+    numbers, strings = (a, b) if a.dtype.kind == "f" else (b, a)
+    raise SchemaMismatch(
+        f"Some labels are numbers, such as {numbers[0]:g}, and some are not, "
+        f"such as {str(strings[0])!r}",
+        cause="in one block or file every label reads as a number, in another they do not",
+        remedy="pass label_type='string' (--label-type string), or mend the labels",
+    )
 
 
 def _join(features: Sequence[Array | Sparse | None]) -> Array | Sparse | None:
@@ -166,7 +195,6 @@ def _join(features: Sequence[Array | Sparse | None]) -> Array | Sparse | None:
         )
     dense = [f for f in features if f is not None and not isinstance(f, Sparse)]
     return np.concatenate(dense) if dense else None
-
 
 
 

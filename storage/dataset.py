@@ -104,6 +104,8 @@ class Dataset:
     ) -> None:
         if dtype not in ("float64", "float32"):
             raise UsageError(f"dtype {dtype!r} is neither float64 nor float32")
+        if label_type not in ("auto", "number", "string"):
+            raise UsageError(f"label_type {label_type!r} is not auto, number or string")
         options = ReadOptions(
             label=label,
             weight=weight,
@@ -125,6 +127,7 @@ class Dataset:
         self.source = source
         self.block_size = block_size or default_block_size(source.nbytes)
         self.selections = selections
+        self._only: int | None = None
 
     @classmethod
     def of(cls, source: Source, block_size: int | None = None) -> Self:
@@ -156,9 +159,13 @@ class Dataset:
 
         return cls.from_arrow(pa.Table.from_pandas(frame, preserve_index=False), **options)
 
-    @cached_property
+    @property
     def blocks(self) -> tuple[Block, ...]:
         """The blocks, in order."""
+        return self._all if self._only is None else (self._all[self._only],)
+
+    @cached_property
+    def _all(self) -> tuple[Block, ...]:
         return self.source.blocks(self.block_size)
 
     @property
@@ -208,7 +215,19 @@ class Dataset:
 
     def whole(self) -> Dataset:
         """Return the dataset without its selections."""
-        return self._with(())
+        whole = self._with(())
+        whole._only = None
+        return whole
+
+    def only(self, index: int) -> Dataset:
+        """Return one block alone, under the index that it has here: to look into a failure."""
+        if not 0 <= index < len(self._all):
+            raise UsageError(
+                f"There is no block {index}", remedy=f"the last block is {len(self._all) - 1}"
+            )
+        alone = self._with(self.selections)
+        alone._only = index
+        return alone
 
     def random_split(self, shares: Sequence[float], seed: int = 0) -> tuple[Dataset, ...]:
         """Split the records at random, each by its own identity.
@@ -269,7 +288,8 @@ class Dataset:
     def _with(self, selections: tuple[Selection, ...]) -> Dataset:
         other = Dataset.of(self.source, self.block_size)
         other.selections = selections
-        other.__dict__["blocks"] = self.blocks  # the same blocks: listed once
+        other._only = self._only
+        other.__dict__["_all"] = self._all  # the same blocks: listed once
         return other
 
     def __repr__(self) -> str:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import fsspec
 from fsspec.core import url_to_fs
 
 from mr.storage.blocks import FileInfo
 from mr.storage.errors import NotFound, Place, StorageError, UsageError
 from mr.storage.translate import translated
+from mr.storage.uri import common_root, file_part, parent, protocol_of, qualified
 
 Location = str | os.PathLike[str]
 
@@ -46,17 +46,23 @@ class Capabilities:
         A file renamed onto another replaces it at once: every reader sees the
         one or the other, whole. Where it is false, a put of a whole object is
         what is atomic.
+    writable : bool
+        Files can be written at all.
     """
 
     atomic_rename: bool
+    writable: bool = True
 
 
+# webhdfs renames atomically too, but its client does not say when the server refused.
 _ATOMIC_RENAME = frozenset({"file", "local", "hdfs", "viewfs"})
+_READ_ONLY = frozenset({"http", "https"})
 
 
 def capabilities(uri: str) -> Capabilities:
     """Return what the storage of ``uri`` promises."""
-    return Capabilities(atomic_rename=_protocol(uri) in _ATOMIC_RENAME)
+    protocol = protocol_of(uri)
+    return Capabilities(protocol in _ATOMIC_RENAME, protocol not in _READ_ONLY)
 
 
 def locate(source: Location) -> tuple[Any, str]:
@@ -170,7 +176,7 @@ def list_files(source: Location | Sequence[Location]) -> tuple[FileInfo, ...]:
     if not found:
         raise UsageError("The list of files is empty", remedy="give one file at least")
     _refuse_duplicates(uri for uri, _, _ in found)
-    return _named(_common_root([uri for uri, _, _ in found]), found)
+    return _named(common_root([uri for uri, _, _ in found]), found)
 
 
 _Found = tuple[str, int, str]
@@ -186,7 +192,7 @@ def _expand(source: Location) -> tuple[str, list[_Found]]:
         if _MAGIC.isdisjoint(path) or fs.exists(path):
             info = fs.info(path)
             if info["type"] != "directory":
-                return _parent(_qualified(url, fs, path)), [_found(url, fs, info, path)]
+                return parent(qualified(url, fs, path)), [_found(url, fs, info, path)]
             root, entries = path, fs.find(path, detail=True)
         else:
             root = _fixed_part(path)
@@ -203,7 +209,7 @@ def _expand(source: Location) -> tuple[str, list[_Found]]:
             cause="names that begin with _ or . are skipped, as Hadoop does",
             remedy="check the path",
         )
-    return _qualified(url, fs, root), files
+    return qualified(url, fs, root), files
 
 
 def _walk(fs: Any, entries: dict[str, Any]) -> dict[str, Any]:
@@ -226,7 +232,7 @@ def _hidden(path: str, root: str) -> bool:
 
 
 def _found(url: str, fs: Any, info: dict[str, Any], path: str) -> _Found:
-    uri = _qualified(url, fs, path)
+    uri = qualified(url, fs, path)
     if _is_local(fs):
         stat = Path(path).stat()
         return uri, stat.st_size, f"{stat.st_mtime_ns}-{stat.st_ino}"
@@ -240,37 +246,9 @@ def _found(url: str, fs: Any, info: dict[str, Any], path: str) -> _Found:
     return uri, int(info["size"]), ",".join(known) or str(fs.ukey(path))
 
 
-def _qualified(url: str, fs: Any, path: str) -> str:
-    """Return the URI of a path that was found through ``url``, with its host if it had one."""
-    head, chained, rest = url.partition("::")
-    if chained and "://" in head:  # an archive: members of a file elsewhere
-        return f"{head.partition('://')[0]}://{path.lstrip('/')}::{rest}"
-    if chained:  # a cache in front of a storage
-        inner = fsspec.get_filesystem_class(_protocol(rest))
-        return f"{head}::{_qualified(rest, inner, path)}"
-    if "://" not in url:
-        return str(fs.unstrip_protocol(path))
-    protocol, _, location = url.partition("://")
-    host = location.partition("/")[0]
-    if host and "host" in fs._get_kwargs_from_urls(url) and "://" not in path:  # noqa: SLF001
-        return f"{protocol}://{host}{path}"
-    return path if "://" in path else f"{protocol}://{path}"
-
-
-def _parent(uri: str) -> str:
-    return uri.partition("::")[0].rpartition("/")[0]
-
-
-def _common_root(uris: list[str]) -> str:
-    """Return the directory that all share; what lies between the least and the greatest does."""
-    first, last = (_parent(uri).split("/") for uri in (min(uris), max(uris)))
-    same = [a == b for a, b in zip(first, last, strict=False)]
-    return "/".join(first[: same.index(False)] if False in same else first[: len(same)])
-
-
 def _named(root: str, found: Iterable[_Found]) -> tuple[FileInfo, ...]:
     def name(uri: str) -> str:
-        return uri[len(root) :].lstrip("/") if root and uri.startswith(root) else uri
+        return file_part(uri).removeprefix(file_part(root)).lstrip("/")
 
     files = [FileInfo(uri, name(uri), size, version) for uri, size, version in found]
     return tuple(sorted(files, key=lambda file: file.name))
@@ -286,14 +264,6 @@ def _refuse_duplicates(uris: Iterable[str]) -> None:
                 remedy="name each file once; use weights to count records more than once",
             )
         seen.add(uri)
-
-
-def _protocol(uri: str) -> str:
-    """Return the protocol that bytes are written by: the first of a chain."""
-    head = uri.partition("::")[0]
-    if "://" in head:
-        return head.partition("://")[0]
-    return head if "::" in uri else "file"
 
 
 def _is_local(fs: Any) -> bool:

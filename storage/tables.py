@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -127,7 +128,7 @@ def columns_of(table: pa.Table, features: Array, options: ReadOptions, rows: Row
         features=features,
         labels=None if label is None else labels(label, options, rows.place),
         weights=None if weight is None else weights(weight, options.weight, rows.place),
-        ids=None if key is None else ids(key),
+        ids=None if key is None else ids(key, options.id, rows.place),
     )
 
 
@@ -155,7 +156,7 @@ def labels(column: pa.ChunkedArray, options: ReadOptions, place: PlaceOf) -> Arr
     wanted = options.label_type
     if is_number(column.type) and wanted != "string":
         return floats(column)
-    text = pc.utf8_trim_whitespace(column.cast(pa.string()))
+    text = pc.utf8_trim_whitespace(_text(column, options.label, place))
     numbers = None if wanted == "string" else _numbers(text)
     if numbers is None and wanted == "number":
         raise _not_a_number(text, options.label, place)
@@ -165,7 +166,7 @@ def labels(column: pa.ChunkedArray, options: ReadOptions, place: PlaceOf) -> Arr
 def weights(column: pa.ChunkedArray, name: str | None, place: PlaceOf) -> Array:
     """Return weights as float64, none of them negative, infinite or missing."""
     if not is_number(column.type):
-        text = pc.utf8_trim_whitespace(column.cast(pa.string()))
+        text = pc.utf8_trim_whitespace(_text(column, name, place))
         numbers = _numbers(text)
         if numbers is None:
             raise _not_a_number(text, name, place)
@@ -188,13 +189,26 @@ def refuse_weights(values: Array, name: str | None, place: PlaceOf) -> None:
         )
 
 
-def ids(column: pa.ChunkedArray) -> Array:
+def ids(column: pa.ChunkedArray, name: str | None, place: PlaceOf) -> Array:
     """Return the user's keys: int64, float64 or strings, by the type of the column."""
     if pa.types.is_integer(column.type) and column.null_count == 0:
-        return np.asarray(column.cast(pa.int64(), safe=False).to_numpy(zero_copy_only=False))
-    if is_number(column.type) and not pa.types.is_null(column.type):
+        with contextlib.suppress(pa.ArrowInvalid):  # unsigned ones may be too large
+            return np.asarray(column.cast(pa.int64()).to_numpy(zero_copy_only=False))
+    if pa.types.is_floating(column.type):
         return floats(column)
-    return _strings(column.cast(pa.string()))
+    return _strings(_text(column, name, place))
+
+
+def _text(column: pa.ChunkedArray, name: str | None, place: PlaceOf) -> pa.ChunkedArray:
+    """Return a column as strings, of whatever it is that can be written as one."""
+    try:
+        return column.cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise MalformedRecord(
+            f"A column of {column.type} is neither numbers nor text",
+            place=place(0, name),
+            remedy="name another column, or write this one as text",
+        ) from None
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -74,6 +74,8 @@ class Kernel(Generic[P, R]):
         What numba compiles.
     signature : callable
         From numba's type of the data to the signature of the function.
+    dtypes : tuple of str
+        Those it is ever used with; empty for those of the data.
 
     Examples
     --------
@@ -82,9 +84,15 @@ class Kernel(Generic[P, R]):
 
     registry: ClassVar[list[Kernel[..., Any]]] = []
 
-    def __init__(self, function: Callable[P, R], signature: Callable[[Type], Type]) -> None:
+    def __init__(
+        self,
+        function: Callable[P, R],
+        signature: Callable[[Type], Type],
+        dtypes: tuple[str, ...] = (),
+    ) -> None:
         self._function = function
         self._signature = signature
+        self.dtypes = dtypes
         self._compiled: dict[np.dtype[Any], Callable[P, R]] = {}
         self._lock = threading.Lock()
         self.module = function.__module__.rpartition(".")[2]
@@ -112,6 +120,8 @@ class Kernel(Generic[P, R]):
             self[dtype]
 
 
-def kernel(signature: Callable[[Type], Type]) -> Callable[[Callable[P, R]], Kernel[P, R]]:
+def kernel(
+    signature: Callable[[Type], Type], *dtypes: str
+) -> Callable[[Callable[P, R]], Kernel[P, R]]:
     """Return a decorator that makes a `Kernel` with this signature."""
-    return lambda function: Kernel(function, signature)
+    return lambda function: Kernel(function, signature, dtypes)

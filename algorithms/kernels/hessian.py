@@ -24,8 +24,8 @@ from mr.algorithms.kernels.tiles import LANES
 
 Array = NDArray[Any]
 
-# Numbers in a chunk: 8 MB, a few times the second-level cache, so that BLAS is at speed.
-_CHUNK_SIZE: Final = 2**20
+# Numbers in a chunk of few columns: 512 KB, so that it stays in the second-level cache.
+_CHUNK_SIZE: Final = 2**16
 
 
 class Chunk(NamedTuple):
@@ -37,8 +37,13 @@ class Chunk(NamedTuple):
 
 
 def chunk_rows(width: int) -> int:
-    """Return the rows of a chunk, a multiple of 64, for d features."""
-    return max(1, _CHUNK_SIZE // ((width + 1) * LANES)) * LANES
+    """Return the rows of a chunk, a multiple of 64, for d features.
+
+    With many columns as many rows as columns, so that a chunk is no larger than the Hessian
+    and adding to that is not what takes the time.
+    """
+    rows = max(_CHUNK_SIZE // (width + 1), width + 1)
+    return -(-rows // LANES) * LANES
 
 
 def with_ones(X: Array) -> Array:

@@ -8,6 +8,9 @@ in the cache. The order of summation, which fixes the bits, is:
 * a coordinate of the gradient takes the rows of the block in order;
 * losses, weights and the intercept's gradient are summed as for dense rows.
 
+With several classes, the coefficients of a column lie side by side: most of the time goes
+into fetching them, and so each fetch serves all classes.
+
 Against two passes of scipy (``X @ w``, ``X.T @ r``) this reads the rows once, and float32
 values need no widened copy.
 """
@@ -75,6 +78,33 @@ def _add_gradient(
                 gradient[indices[q]] += residual * data[q]
 
 
+@inline
+def _fill_class_margins(
+    data: Array, indices: Array, indptr: Array, start: int, rows: int, W: Array, b: Array, z: Array
+) -> None:
+    """Set z (64, K) to the margins of up to 64 rows, with W of shape (d, K)."""
+    for i in range(rows):
+        margin = z[i]
+        margin[:] = b
+        for q in range(indptr[start + i], indptr[start + i + 1]):
+            j, value = indices[q], data[q]
+            for k in range(b.size):
+                margin[k] += value * W[j, k]
+
+
+@inline
+def _add_class_gradients(
+    data: Array, indices: Array, indptr: Array, start: int, rows: int, r: Array, gradient: Array
+) -> None:
+    """Add r (64, K) times each of up to 64 rows to the gradient (d, K)."""
+    for i in range(rows):
+        residual = r[i]
+        for q in range(indptr[start + i], indptr[start + i + 1]):
+            j, value = indices[q], data[q]
+            for k in range(residual.size):
+                gradient[j, k] += value * residual[k]
+
+
 def _binary_signature(real: Any) -> Any:
     f64 = types.float64
     return types.void(
@@ -122,20 +152,20 @@ def _multinomial(
     data: Array, indices: Array, indptr: Array, y: Array, weight: Array, W: Array, b: Array,
     gradient: Array, out: Array,
 ) -> None:  # fmt: skip
-    """Add to the gradient (K, d), and fill out with intercepts' (K), loss and weights."""
+    """Add to the gradient (d, K), and fill out with intercepts' (K), loss and weights."""
     n, classes = indptr.size - 1, b.size
     part, sums = np.zeros((classes + 2, FOLD)), np.zeros((classes + 2, FOLD))
     z, v, loss = np.zeros((classes, LANES)), np.empty(LANES), np.empty(LANES)
-    label = np.zeros(LANES, np.int32)
+    label, by_row = np.zeros(LANES, np.int32), np.zeros((LANES, classes))
     for start in range(0, n, LANES):
         rows = min(LANES, n - start)
         load_labels(y, start, rows, label)
         load_weights(weight, start, rows, v)
-        for k in range(classes):
-            _fill_margins(data, indices, indptr, start, rows, W[k], b[k], z[k])
+        _fill_class_margins(data, indices, indptr, start, rows, W, b, by_row)
+        z[:] = by_row.T
         multinomial_residuals(z, label, v, loss)
-        for k in range(classes):
-            _add_gradient(data, indices, indptr, start, rows, z[k], gradient[k])
+        by_row[:] = z.T
+        _add_class_gradients(data, indices, indptr, start, rows, by_row, gradient)
         for k in range(classes):
             add_lanes(z[k], part[k])
         add_lanes(loss, part[classes])
@@ -154,23 +184,21 @@ def _margins_signature(real: Any) -> Any:
 
 @kernel(_margins_signature)
 def _margins(data: Array, indices: Array, indptr: Array, W: Array, b: Array, out: Array) -> None:
-    z = np.empty(LANES)
-    n, classes = out.shape
-    for start in range(0, n, LANES):
-        rows = min(LANES, n - start)
-        for k in range(classes):
-            _fill_margins(data, indices, indptr, start, rows, W[k], b[k], z)
-            for i in range(rows):
-                out[start + i, k] = z[i]
+    _fill_class_margins(data, indices, indptr, 0, out.shape[0], W, b, out)
 
 
-def binary_logistic(x: Sparse, y: Array, weight: Array | None, w: Array, b: float) -> BinarySums:
+def binary_logistic(
+    data: Array, indices: Array, indptr: Array, y: Array, weight: Array | None, w: Array, b: float
+) -> BinarySums:
     """Return the sums of the binary logistic loss and its gradient over all rows.
 
     Parameters
     ----------
-    x : Sparse
-        The rows; indices below the length of w.
+    data : ndarray of float32 or float64, shape (nnz,)
+    indices : ndarray of int32, shape (nnz,)
+        Columns, below the length of w: they are not checked.
+    indptr : ndarray of int64, shape (n + 1,)
+        Row ``i`` is ``data[indptr[i]:indptr[i + 1]]``.
     y : ndarray, shape (n,)
         Codes 0 and 1; int8 is not copied.
     weight : ndarray of float64, shape (n,), or None
@@ -185,19 +213,20 @@ def binary_logistic(x: Sparse, y: Array, weight: Array | None, w: Array, b: floa
         Loss, gradient of shape (d,), its intercept, and the sum of weights.
     """
     gradient, out = np.zeros(len(w)), np.empty(3)
-    run = _binary[x.data.dtype]
-    run(*_csr(x), codes(y, np.int8), weights(weight), floats(w), float(b), gradient, out)
+    csr = _csr(data, indices, indptr)
+    run = _binary[data.dtype]
+    run(*csr, codes(y, np.int8), weights(weight), floats(w), float(b), gradient, out)
     return BinarySums(float(out[1]), gradient, float(out[0]), float(out[2]))
 
 
 def multinomial_logistic(
-    x: Sparse, y: Array, weight: Array | None, W: Array, b: Array
+    data: Array, indices: Array, indptr: Array, y: Array, weight: Array | None, W: Array, b: Array
 ) -> MultinomialSums:
     """Return the sums of the multinomial logistic loss and its gradient over all rows.
 
     Parameters
     ----------
-    x, weight
+    data, indices, indptr, weight
         As for `binary_logistic`.
     y : ndarray, shape (n,)
         Codes 0 to K - 1; int32 is not copied.
@@ -211,41 +240,47 @@ def multinomial_logistic(
         Loss, gradient of shape (K, d), its intercepts of shape (K,), and the sum of weights.
     """
     classes, d = W.shape
-    gradient, out = np.zeros((classes, d)), np.empty(classes + 2)
-    run = _multinomial[x.data.dtype]
-    run(*_csr(x), codes(y, np.int32), weights(weight), floats(W), floats(b), gradient, out)
-    return MultinomialSums(float(out[-2]), gradient, out[:-2], float(out[-1]))
+    gradient, out = np.zeros((d, classes)), np.empty(classes + 2)
+    csr = _csr(data, indices, indptr)
+    run = _multinomial[data.dtype]
+    run(*csr, codes(y, np.int32), weights(weight), floats(W.T), floats(b), gradient, out)
+    by_class = np.ascontiguousarray(gradient.T)
+    return MultinomialSums(float(out[-2]), by_class, out[:-2], float(out[-1]))
 
 
-def margins(x: Sparse, W: Array, b: Array) -> Array:
+def margins(data: Array, indices: Array, indptr: Array, W: Array, b: Array) -> Array:
     """Return the margins of all rows, (n, K), for W (K, d) and b (K,)."""
-    out = np.empty((x.rows, W.shape[0]))
-    _margins[x.data.dtype](*_csr(x), floats(W), floats(b), out)
+    out = np.empty((len(indptr) - 1, len(W)))
+    _margins[data.dtype](*_csr(data, indices, indptr), floats(W.T), floats(b), out)
     return out
 
 
-def binary_hessian(x: Sparse, weight: Array | None, w: Array, b: float) -> Array:
+def binary_hessian(
+    data: Array, indices: Array, indptr: Array, weight: Array | None, w: Array, b: float
+) -> Array:
     """Return the sum of second derivatives, (d + 1, d + 1), for small widths d."""
-    return hessian.binary(_chunks(x, w[None, :], np.array([b])), weight, len(w))
+    chunks = _chunks(Sparse(data, indices, indptr, len(w)), w[None, :], np.array([b]))
+    return hessian.binary(chunks, weight, len(w))
 
 
-def multinomial_hessian(x: Sparse, weight: Array | None, W: Array, b: Array) -> Array:
+def multinomial_hessian(
+    data: Array, indices: Array, indptr: Array, weight: Array | None, W: Array, b: Array
+) -> Array:
     """Return the sum of second derivatives, (K (d + 1), K (d + 1)), for small widths d."""
     classes, d = W.shape
-    return hessian.multinomial(_chunks(x, W, b), weight, d, classes)
+    return hessian.multinomial(_chunks(Sparse(data, indices, indptr, d), W, b), weight, d, classes)
 
 
 def _chunks(x: Sparse, W: Array, b: Array) -> Iterator[hessian.Chunk]:
-    d = W.shape[1]
-    step = hessian.chunk_rows(d)
+    step = hessian.chunk_rows(x.width)
     for start in range(0, x.rows, step):
         part = x.slice(start, min(start + step, x.rows))
-        yield hessian.Chunk(start, hessian.with_ones(part.dense(d)), margins(part, W, b))
+        z = margins(part.data, part.indices, part.indptr, W, b)
+        yield hessian.Chunk(start, hessian.with_ones(part.dense(x.width)), z)
 
 
-def _csr(x: Sparse) -> tuple[Array, Array, Array]:
-    """Return data, indices and indptr as the kernels take them, by views."""
+def _csr(data: Array, indices: Array, indptr: Array) -> tuple[Array, Array, Array]:
+    """Return the arrays as the kernels take them, by views."""
     contiguous = np.ascontiguousarray
-    indices = contiguous(x.indices, np.int32).view(np.uint32)
-    indptr = contiguous(x.indptr, np.int64).view(np.uint64)
-    return contiguous(x.data), indices, indptr
+    columns = contiguous(indices, np.int32).view(np.uint32)
+    return contiguous(data), columns, contiguous(indptr, np.int64).view(np.uint64)

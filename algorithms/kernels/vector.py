@@ -24,7 +24,7 @@ Array = NDArray[Any]
 _STRETCH: Final = 4096
 
 
-@kernel(lambda real: types.float64(readonly(real), readonly(real)))
+@kernel(lambda real: types.float64(readonly(real), readonly(real)), "float64")
 def _dot(a: Array, b: Array) -> float:
     total, part = np.zeros(FOLD), np.zeros(FOLD)
     size = a.size

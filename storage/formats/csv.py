@@ -18,7 +18,7 @@ from mr.storage.errors import EmptyDataset, MalformedRecord, Place
 from mr.storage.formats import lines
 from mr.storage.formats.base import Format, Header, ReadOptions
 
-_QUOTE = '"'
+_QUOTE = b'"'
 
 
 class Csv(Format):
@@ -35,7 +35,8 @@ class Csv(Format):
     def inspect(self, file: FileInfo, options: ReadOptions) -> Header:
         """Read the header line."""
         line = lines.first_line(file)
-        delimiter = "\t" if ".tsv" in file.name.lower() else ","
+        name = file.name.lower().removesuffix(lines.compression(file.name))
+        delimiter = "\t" if name.endswith(".tsv") else ","
         names = _header(line, delimiter, file.uri)
         facts = lines.facts(file, first=len(line))
         return Header(
@@ -55,6 +56,8 @@ class Csv(Format):
         table = decoder.fast(content) if len(starts) else decoder.empty()
         if table is None or table.num_rows != len(starts):
             table = decoder.slow(content)
+        elif len(starts):
+            decoder.refuse_open_quote(content, int(starts[-1]))
 
         def place(row: int, column: str | None) -> Place:
             return lines.place_of(piece.uri, content.offset + int(starts[row]), column)
@@ -105,6 +108,15 @@ class _Decoder:
         except pa.ArrowInvalid:
             return None
 
+    def refuse_open_quote(self, content: lines.Lines, start: int) -> None:
+        """Raise if a quoted field runs over the end of the last line, which Arrow lets pass.
+
+        On any other line it takes in the next, and there are fewer rows than lines.
+        """
+        last = bytes(content.data[start:])
+        if _QUOTE in last:
+            self._fields(last.rstrip(b"\r\n"), content.offset + start)
+
     def slow(self, content: lines.Lines) -> pa.Table:
         """Decode line by line, and raise at the first that is wrong."""
         kinds = self.types()
@@ -138,7 +150,7 @@ class _Decoder:
         except csv.Error as error:
             what, cause = f"The line cannot be cut into fields: {error}", ""
             remedy = "correct the line, or remove it"
-            if line.count(_QUOTE.encode()) % 2:
+            if line.count(_QUOTE) % 2:
                 cause = "a quoted field does not end on its line"
                 remedy = "remove line ends from inside quotes, or convert the file to Parquet"
         raise MalformedRecord(

@@ -16,6 +16,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import IO, Any, cast
 
 import numpy as np
@@ -76,15 +77,16 @@ class Lines:
         """Return where each line starts that is not empty: int64, shape (lines,)."""
         starts = self.starts()
         lengths = np.diff(starts, append=len(self.data))
-        first = self.array()[starts]
-        # An empty line is its end alone: one byte, or two if the first is a carriage return.
-        empty = (first == ord("\n")) | ((first == ord("\r")) & (lengths <= 2))
-        return starts[~empty]
+        first, last = self.array()[starts], self.array()[starts + lengths - 1]
+        # An empty line is its end alone; the last may be a carriage return that nothing follows.
+        end = (lengths == 1) | ((lengths == 2) & (last == ord("\n")))
+        empty = (first == ord("\n")) | ((first == ord("\r")) & end)
+        filled: Array = starts[~empty]
+        return filled
 
     def records(self) -> Iterator[tuple[int, bytes]]:
         """Go through (byte offset in the file, line without its end)."""
-        starts = self.starts().tolist()
-        for start, stop in zip(starts, [*starts[1:], len(self.data)], strict=True):
+        for start, stop in pairwise([*self.starts().tolist(), len(self.data)]):
             line = bytes(self.data[start:stop])
             yield self.offset + start, line.removesuffix(b"\n").removesuffix(b"\r")
 

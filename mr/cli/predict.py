@@ -1,0 +1,68 @@
+"""``mr predict MODEL DATA -o OUT``: predictions for each record, in the order of the input."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from mr.cli import models
+from mr.cli.options import (
+    Reading,
+    Running,
+    common_options,
+    data_argument,
+    dataset_options,
+    engine_options,
+    json_option,
+)
+from mr.cli.output import result, shown
+from mr.cli.paths import check_writable
+
+if TYPE_CHECKING:
+    from mr.cli.group import Call
+
+
+@click.command("predict")
+@click.argument("model")
+@data_argument
+@click.option(
+    "-o", "--output", required=True, metavar="OUT", help="A .parquet, .csv or .jsonl file."
+)
+@click.option("--output-format", metavar="NAME", help="By default told by the suffix of OUT.")
+@dataset_options
+@engine_options
+@json_option
+@common_options
+@click.pass_obj
+def command(
+    call: Call,
+    *,
+    model: str,
+    data: tuple[str, ...],
+    output: str,
+    output_format: str | None,
+    reading: Reading,
+    running: Running,
+    as_json: bool,
+) -> None:
+    """Write the predictions of a model; --id names a column that is carried through."""
+    from mr.tally import Tally
+
+    check_writable(output)
+    loaded = models.load(model)
+    dataset = reading.open(data)
+    tally = Tally()
+    with shown() as progress:
+        written = models.predictions(loaded, dataset)
+        rows = written.write(output, output_format, **running.settings(tally, progress))
+    figures = {
+        "output": output,
+        "rows": rows,
+        "model_digest": loaded.digest(),
+        "blocks": len(dataset.blocks),
+        "retries": tally.retries,
+        "workers": tally.workers(),
+        "seconds": call.seconds,
+    }
+    result(figures, as_json=as_json)

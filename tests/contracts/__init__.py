@@ -1,0 +1,1 @@
+"""One suite a contract, bound by every implementation."""
