@@ -172,7 +172,7 @@ class LogisticRegression:
             "engine": options.engine,
             "workers": options.workers,
         }
-        with launch(dataset, options, True, identity, recipe) as session:
+        with launch(dataset, options, identity, releases_lock=True, recipe=recipe) as session:
             self.fit_ = self._fit(dataset, session)
         self.model_ = self.fit_.model
         self.coef_ = self.model_.coefficients
@@ -205,7 +205,7 @@ class LogisticRegression:
             raise EmptyDataset("The selected share of the dataset holds no records")
         decoded = time.perf_counter()
         solver, hessian = self._solver(layout, facts)
-        job = LogisticJob(facts.schema, layout, self.l2, hessian)
+        job = LogisticJob(facts.schema, layout, self.l2, hessian=hessian)
         outcome = iterate(job, solver, dataset, session)
         return Fit(
             model=self._model(layout, facts.schema, outcome),

@@ -35,7 +35,7 @@ class LogisticJob(FoldJob):
 
     releases_lock = True
 
-    def __init__(self, schema: Schema, layout: Layout, l2: float, hessian: bool) -> None:
+    def __init__(self, schema: Schema, layout: Layout, l2: float, *, hessian: bool) -> None:
         self.schema = schema
         self.layout = layout
         self.l2 = l2

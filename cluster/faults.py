@@ -103,5 +103,5 @@ class FaultyEngine:
 
 
 def with_faults(engine: Engine, text: str, attempts: int) -> FaultyEngine:
-    """Wrap an engine by a plan written as ``SEED[:RATE[:KINDS]]``, for tasks of so many attempts."""
+    """Wrap an engine by a plan written ``SEED[:RATE[:KINDS]]``, for tasks of so many attempts."""
     return FaultyEngine(engine, replace(FaultPlan.parse(text), attempts=attempts))

@@ -33,9 +33,7 @@ def run(
     """Run an attempt here and return how it ended."""
     program = work.round.program
     try:
-        payload = execute(
-            program.job, readers.of(program), work.round.point, work.attempt, strike
-        )
+        payload = execute(program.job, readers.of(program), work.round.point, work.attempt, strike)
     except GradfoldError as error:
         return AttemptFailed(work.attempt, work.worker, error)
     return AttemptFinished(work.attempt, work.worker, payload)

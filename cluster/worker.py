@@ -81,7 +81,7 @@ class Worker:
             job, reader = self._programs[program]
             payload = execute(job, reader, self._point[1], attempt, strike)
         except GradfoldError as error:
-            self._send(("failed", attempt, error))
+            self._send(("failed", attempt, _portable(error)))
             return
         if payload is not None and len(payload) > INLINE_BYTES:
             path = self._scratch / f"{attempt}.gfc"
@@ -89,6 +89,16 @@ class Worker:
             self._send(("finished", attempt, path))
         else:
             self._send(("finished", attempt, payload))
+
+
+def _portable(error: GradfoldError) -> GradfoldError:
+    """Return the error, or one in its place if it is of a class that the driver cannot import."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own, this moment
+    except Exception:  # noqa: BLE001 - whatever its attributes raise
+        what = f"{type(error).__name__}: {error.what}"
+        return GradfoldError(what, place=error.place, cause=error.cause, remedy=error.remedy)
+    return error
 
 
 def _suffer(fault: Fault, attempt: Attempt) -> None:

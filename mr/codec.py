@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 from enum import Enum
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import numpy as np
 
@@ -41,6 +41,14 @@ def decode_state(cls: type[S], meta: Mapping[str, Any], arrays: Mapping[str, Arr
     return cls(**{name: _decode(value, arrays, hints.get(name)) for name, value in meta.items()})
 
 
+def _enum_in(hint: Any, name: str) -> Any:
+    """Return the member of this name of the enum in an annotation such as ``Status | None``."""
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return hint.__members__.get(name)
+    found = (_enum_in(part, name) for part in get_args(hint))
+    return next((member for member in found if member is not None), None)
+
+
 def _encode(value: Any, path: str, arrays: dict[str, Array]) -> Any:
     match value:
         case np.ndarray():
@@ -65,9 +73,15 @@ def _decode(value: Any, arrays: Mapping[str, Array], hint: Any) -> Any:
         case {"array": path}:
             return arrays[path]
         case {"enum": name}:
-            return hint[name]
+            member = _enum_in(hint, name)
+            if member is None:
+                raise UsageError(
+                    f"No enum with a member {name} is named by the annotation {hint}",
+                    remedy="annotate the field of the solver's state with its enum",
+                )
+            return member
         case {"tuple": values}:
-            return tuple(_decode(v, arrays, None) for v in values)
+            return tuple(_decode(v, arrays, hint) for v in values)
         case {"float": text}:
             return float.fromhex(text)
     return value

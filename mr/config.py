@@ -10,7 +10,11 @@ from pathlib import Path
 from mr.errors import UsageError
 from mr.storage.cache import BlockCache
 
-_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_UNITS = {"": 1, "b": 1} | {
+    unit + suffix: 1 << 10 * power
+    for power, unit in enumerate("kmgt", 1)
+    for suffix in ("", "b", "ib")
+}
 
 
 def parse_size(text: str | int) -> int:
@@ -24,10 +28,9 @@ def parse_size(text: str | int) -> int:
         If it is not a size.
     """
     plain = str(text).strip().lower()
-    number = plain.removesuffix("b").removesuffix("i")
-    unit = number[-1:] if number[-1:].isalpha() else ""
+    number = plain.rstrip("kmgtib")
     try:
-        size = float(number.removesuffix(unit)) * _UNITS[unit]
+        size = float(number) * _UNITS[plain.removeprefix(number)]
     except (KeyError, ValueError):
         raise UsageError(f"{text!r} is not a size", remedy="write 16MB, 64k or 4096") from None
     if not 1 <= size < 1 << 60:
@@ -76,12 +79,16 @@ class Config:
         environment : mapping
         """
         home = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gradfold"
-        if workers is None and "GRADFOLD_WORKERS" in environment:
-            workers = int(environment["GRADFOLD_WORKERS"])
+        if workers is None and (text := environment.get("GRADFOLD_WORKERS")):
+            try:
+                workers = int(text)
+            except ValueError:
+                what = f"GRADFOLD_WORKERS is {text!r}, which is not a number"
+                raise UsageError(what, remedy="set it to 1 or more, or unset it") from None
         return cls(
             workers=default_workers() if workers is None else workers,
             cache_dir=Path(environment.get("GRADFOLD_CACHE") or home / "blocks"),
-            cache_size=parse_size(environment.get("GRADFOLD_CACHE_SIZE", 16 << 30)),
+            cache_size=parse_size(environment.get("GRADFOLD_CACHE_SIZE") or 16 << 30),
         )
 
     def cache(self) -> BlockCache:

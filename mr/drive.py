@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from mr.commands import Abort, Accept, Command, Launch, Retry, Stop
 from mr.engine import Engine, Round, Work
 from mr.events import (
     AttemptStarted,
@@ -18,7 +19,7 @@ from mr.events import (
 )
 from mr.reduce import Node, Reducer
 from mr.retry import RetryPolicy
-from mr.schedule import Abort, Accept, Command, Launch, Retry, Scheduler, Stop
+from mr.schedule import Scheduler
 from mr.statistic import Statistic
 from mr.task import Task, merge
 

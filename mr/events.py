@@ -6,6 +6,8 @@ The ledger writes them, progress shows them, the post-mortem reads them.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from math import isfinite
+from numbers import Integral, Real
 from typing import Any
 
 from mr.errors import GradfoldError
@@ -142,8 +144,17 @@ def to_json(event: Event) -> dict[str, Any]:
     """Return an event as JSON values; the payload is left out."""
     values: dict[str, Any] = {"event": type(event).__name__}
     for field in fields(event):
-        value = getattr(event, field.name)
         if field.name != "payload":
-            plain = isinstance(value, int | float | str | dict)
-            values[field.name] = value if plain else str(value)
+            values[field.name] = _plain(getattr(event, field.name))
     return values
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case dict():
+            return {str(name): _plain(held) for name, held in value.items()}
+        case Integral():
+            return int(value)
+        case Real() if isfinite(value):
+            return float(value)
+    return str(value)  # "nan" and "inf" too: JSON has no numbers for them

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from mr.codec import decode_state, encode_state
 from mr.events import CheckpointWritten, RoundFinished, RunFinished, RunStarted

@@ -29,7 +29,7 @@ class FoldJob(ABC):
     """Whether `map` spends its time in kernels that release the interpreter's lock,
     so that threads serve as well as processes."""
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027 - doing nothing is a good default
         """Do once, on the driver, what need not be done on each worker; by default nothing.
 
         Kernels compile here, so that workers find them in the cache on disk and

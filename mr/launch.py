@@ -59,7 +59,8 @@ def fold(job: FoldJob, dataset: Dataset, **settings: Unpack[Settings]) -> Statis
     >>> fold(Total(), Dataset.from_arrays(np.ones((10, 2))))["sum"].tolist()
     [10.0, 10.0]
     """
-    with Session.open(dataset, RunOptions(**settings), job.releases_lock) as session:
+    lock = job.releases_lock
+    with Session.open(dataset, RunOptions(**settings), releases_lock=lock) as session:
         return session.run_pass(job, dataset)
 
 
@@ -86,7 +87,8 @@ def solve(
         "solver": type(solver).__qualname__,
         "dataset": dataset.digest(),
     }
-    with launch(dataset, RunOptions(**settings), job.releases_lock, identity) as session:
+    lock = job.releases_lock
+    with launch(dataset, RunOptions(**settings), identity, releases_lock=lock) as session:
         return iterate(job, solver, dataset, session)
 
 
@@ -94,8 +96,9 @@ def solve(
 def launch(
     dataset: Dataset,
     options: RunOptions,
-    releases_lock: bool,
     identity: Mapping[str, Any],
+    *,
+    releases_lock: bool,
     recipe: Mapping[str, Any] | None = None,
 ) -> Iterator[Session]:
     """Open a session whose ledger is the run's directory, if there is to be one.
@@ -104,10 +107,10 @@ def launch(
     ----------
     dataset : Dataset
     options : RunOptions
-    releases_lock : bool
-        Whether threads serve as well as processes.
     identity : mapping
         JSON values that must agree for a run to be resumed; versions are added.
+    releases_lock : bool
+        Whether threads serve as well as processes.
     recipe : mapping, optional
         JSON values from which `mr resume` makes the same call again.
     """
@@ -120,7 +123,7 @@ def launch(
             "call": options.call,
         }
         ledger = RunDirectory.open(options.run, plan, options.checkpoint_interval)
-    with Session.open(dataset, options, releases_lock, ledger) as session:
+    with Session.open(dataset, options, releases_lock=releases_lock, ledger=ledger) as session:
         yield session
 
 

@@ -39,9 +39,7 @@ class Ledger(Protocol):
     def load(self, name: str) -> Saved | None:
         """Return what was kept under a name, or None."""
 
-    def checkpoint(
-        self, passes: int, meta: Mapping[str, Any], arrays: Mapping[str, Array]
-    ) -> bool:
+    def checkpoint(self, passes: int, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> bool:
         """Keep the state after a pass if it is time to; return whether it was."""
 
     def newest(self) -> tuple[int, Saved] | None:
@@ -68,9 +66,7 @@ class MemoryLedger:
         del name
         return None
 
-    def checkpoint(
-        self, passes: int, meta: Mapping[str, Any], arrays: Mapping[str, Array]
-    ) -> bool:
+    def checkpoint(self, passes: int, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> bool:
         """Keep nothing."""
         del passes, meta, arrays
         return False
@@ -104,7 +100,7 @@ class RunDirectory:
         self._clock = clock
         self._written = clock()
         self._lines: list[str] = []
-        self._segments = len(self._names("events-"))
+        self._segments = _number(self._names("events-")[-1:])
 
     @classmethod
     def open(cls, url: str, plan: Mapping[str, Any], interval: float = 1.0) -> RunDirectory:
@@ -151,9 +147,7 @@ class RunDirectory:
             log.warning("passed over: %s", error)
             return None
 
-    def checkpoint(
-        self, passes: int, meta: Mapping[str, Any], arrays: Mapping[str, Array]
-    ) -> bool:
+    def checkpoint(self, passes: int, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> bool:
         """Write the state if the interval is over, and drop all but the newest two."""
         now = self._clock()
         if now - self._written < self._interval:
@@ -200,9 +194,16 @@ def read_plan(url: str) -> dict[str, Any]:
     uri = f"{url.rstrip('/')}/plan.json"
     try:
         plan: dict[str, Any] = json.loads(directory.read_bytes(uri))
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise UsageError(f"The plan of a run cannot be read: {error}", place=Place(uri)) from None
+    if not isinstance(plan, dict):
+        raise UsageError("The plan of a run holds something else", place=Place(uri))
     return plan
+
+
+def _number(names: list[str]) -> int:
+    """Return the number in the last of some names such as ``events-000003.jsonl``, or 0."""
+    return int(names[-1].partition("-")[2].partition(".")[0]) if names else 0
 
 
 def _hold_to(held: Mapping[str, Any], wanted: Mapping[str, Any], url: str) -> None:
@@ -213,5 +214,5 @@ def _hold_to(held: Mapping[str, Any], wanted: Mapping[str, Any], url: str) -> No
                 f"The run's directory belongs to another run: its {key} differs",
                 place=Place(file=url),
                 cause=f"there it is {old.get(key)!r}, here {new.get(key)!r}",
-                remedy="give this run a directory of its own, or repeat the call that began that one",
+                remedy="give this run a directory of its own, or repeat the call that began it",
             )

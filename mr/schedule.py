@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from mr.commands import Abort, Accept, Command, Launch, Retry, Stop
 from mr.errors import (
     GradfoldError,
     ImpossibleTransition,
@@ -26,49 +27,6 @@ from mr.reduce import Node
 from mr.retry import RetryPolicy
 from mr.storage.container import fingerprint
 from mr.task import Attempt, Task
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """Give an attempt to a worker."""
-
-    attempt: Attempt
-    worker: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Stop an attempt that is no longer wanted, whatever it takes."""
-
-    attempt: Attempt
-    worker: str
-
-
-@dataclass(frozen=True, slots=True)
-class Accept:
-    """Take the result of a task; comes once for each."""
-
-    task: Task
-    worker: str
-    payload: bytes | memoryview | None
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """A task is to be tried again; nothing needs to be done."""
-
-    task: Task
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Abort:
-    """The pass cannot be finished."""
-
-    error: GradfoldError
-
-
-Command = Launch | Stop | Accept | Retry | Abort
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 from mr.config import Config
@@ -22,7 +23,7 @@ from mr.retry import RetryPolicy
 from mr.solver import Point
 from mr.statistic import Statistic
 from mr.storage.dataset import Dataset
-from mr.survey import Facts, Survey, SurveyJob, facts
+from mr.survey import SURVEY_VERSION, Facts, Survey, SurveyJob, facts
 from mr.task import Task
 
 Listener = Callable[[Event], None]
@@ -82,7 +83,7 @@ class RunOptions:
         hanging = 10.0 if self.faults else None
         return replace(RetryPolicy(), timeout=self.task_timeout or hanging)
 
-    def engine_for(self, dataset: Dataset, releases_lock: bool, workers: int) -> str:
+    def engine_for(self, dataset: Dataset, workers: int, *, releases_lock: bool) -> str:
         """Return the engine that ``auto`` stands for."""
         if self.engine != "auto":
             return self.engine
@@ -119,6 +120,7 @@ class Session:
         cls,
         dataset: Dataset,
         options: RunOptions,
+        *,
         releases_lock: bool = False,
         ledger: Ledger | None = None,
     ) -> Iterator[Session]:
@@ -128,7 +130,7 @@ class Session:
         order of its sums would depend on the machine.
         """
         config = Config.from_environment(options.workers)
-        name = options.engine_for(dataset, releases_lock, config.workers)
+        name = options.engine_for(dataset, config.workers, releases_lock=releases_lock)
         kept = ledger or MemoryLedger()
         with threadpool_limits(1):
             engine = _open_engine(name, config, options)
@@ -184,7 +186,8 @@ class Session:
         tasks = [Task(number, low, high) for low, high in nodes]
         self.emit(PassStarted(number, purpose, len(tasks)))
         started = self.driver.clock()
-        total = self.driver.run_pass(Round(self._program(job, dataset), point or {}), tasks)
+        round_ = Round(self._program(job, dataset), _read_only(point or {}))
+        total = self.driver.run_pass(round_, tasks)
         self.emit(PassFinished(number, self.driver.clock() - started))
         return total
 
@@ -199,7 +202,7 @@ class Session:
             If a record cannot be read, or contradicts another.
         """
         whole = dataset.whole()
-        key = f"survey-{whole.digest()}"
+        key = f"survey-{SURVEY_VERSION}-{whole.digest()}"
         cache = self.config.cache()
         held = self.ledger.load("schema") or cache.get(key)
         if held is None:
@@ -219,6 +222,14 @@ class Session:
         return self._programs[key]
 
 
+def _read_only(point: Point) -> Point:
+    """Return views that a map in this process cannot write to, as on workers."""
+    views = {name: np.asarray(array).view() for name, array in point.items()}
+    for view in views.values():
+        view.flags.writeable = False
+    return views
+
+
 def _open_engine(name: str, config: Config, options: RunOptions) -> Engine:
     engine: Engine = ENGINES.load(name).open(config)
     if options.faults is None:
@@ -229,4 +240,3 @@ def _open_engine(name: str, config: Config, options: RunOptions) -> Engine:
         engine.close()
         raise
     return faulty
-

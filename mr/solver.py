@@ -97,4 +97,5 @@ class Solver(ABC, Generic[S]):
 
     def report(self, state: S) -> Mapping[str, float]:
         """Return figures for progress, such as ``loss`` and ``gradient``; empty by default."""
+        del state
         return {}

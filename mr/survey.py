@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self, cast
+from typing import Any, Self
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from mr.storage.schema import DENSE_FROM, Schema
 
 MOST_CLASSES = 1000
 """More distinct labels than this are not classes."""
+SURVEY_VERSION = 1
+"""Raised when a survey's arrays change: what is cached under another is then stale."""
 _CHUNK = 4096
 
 _NONE_MISSING = np.empty((0, 3), np.int64)
@@ -190,20 +192,14 @@ def _identity(columns: Columns, row: int, column: int) -> Array:
 
 def _labels(columns: Columns) -> dict[str, Array]:
     labels = columns.labels
+    labelled = np.array(labels is not None)
     if labels is None:
-        return {
-            "labelled": np.array(False),
-            "labels": np.empty(0),
-            "missing_labels": np.array(0),
-        }
-    distinct, absent = np.unique(labels), 0
-    if labels.dtype.kind == "f":
-        absent = int(np.isnan(labels).sum())
-        distinct = distinct[~np.isnan(distinct)]
+        return {"labelled": labelled, "labels": np.empty(0), "missing_labels": np.array(0)}
+    absent = np.isnan(labels) if labels.dtype.kind == "f" else labels == ""
     return {
-        "labelled": np.array(True),
-        "labels": distinct[: MOST_CLASSES + 1],
-        "missing_labels": np.array(absent),
+        "labelled": labelled,
+        "labels": np.unique(labels[~absent])[: MOST_CLASSES + 1],
+        "missing_labels": np.array(int(absent.sum())),
     }
 
 
@@ -219,7 +215,7 @@ def _label_facts(total: Survey) -> dict[str, Any]:
     if not total["labelled"]:
         return {"labels": None, "classes": None}
     labels = total["labels"]
-    kind = cast("Literal['number', 'string']", "number" if labels.dtype.kind == "f" else "string")
+    kind = "number" if labels.dtype.kind == "f" else "string"
     few = len(labels) <= MOST_CLASSES
     return {"labels": kind, "classes": tuple(labels.tolist()) if few else None}
 

@@ -70,7 +70,6 @@ class Fault(Enum):
     KILL = "kill"
 
 
-
 def execute(
     job: FoldJob,
     reader: Reader,
@@ -110,7 +109,7 @@ def execute(
         return value
 
     total = fold(attempt.task.node, leaf, merge)
-    return None if total is None else total.encode()
+    return None if total is None else _encode(total)
 
 
 def merge(left: Statistic, right: Statistic) -> Statistic:
@@ -121,6 +120,13 @@ def merge(left: Statistic, right: Statistic) -> Statistic:
         raise
     except Exception as error:
         raise MapFailed(_summary("merge", error), _own_traceback(error)) from error
+
+
+def _encode(total: Statistic) -> bytes:
+    try:
+        return total.encode()
+    except Exception as error:
+        raise MapFailed(_summary("encode", error), _own_traceback(error)) from error
 
 
 def map_block(
@@ -154,7 +160,7 @@ def _summary(what: str, error: BaseException) -> str:
 
 def _own_traceback(error: BaseException) -> str:
     """Format a traceback without gradfold's own frames, unless nothing else is left."""
-    house = Path(__file__).resolve().parent
+    house = Path(__file__).parent  # not resolved, since the names of frames are not either
 
     def outside(frame: Any) -> bool:
         return not Path(frame.filename).is_relative_to(house)

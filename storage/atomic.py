@@ -40,8 +40,7 @@ def write_bytes(uri: str, data: Buffer | Sequence[Buffer]) -> None:
         If the storage cannot be written to.
     """
     buffers = [data] if isinstance(data, Buffer) else list(data)
-    if not capabilities(uri).writable:
-        raise _read_only(uri)
+    check_writable(uri)
     with translated(uri):
         if is_local(uri):
             with _replacing_local(Path(locate(uri)[1])) as file:
@@ -74,8 +73,7 @@ def replacing(uri: str) -> Iterator[IO[bytes]]:
     UsageError
         If the storage cannot be written to.
     """
-    if not capabilities(uri).writable:
-        raise _read_only(uri)
+    check_writable(uri)
     with translated(uri):
         if is_local(uri):
             opened = _replacing_local(Path(locate(uri)[1]))
@@ -85,6 +83,12 @@ def replacing(uri: str) -> Iterator[IO[bytes]]:
             opened = _replacing_object(uri)
         with opened as file:
             yield file
+
+
+def check_writable(uri: str) -> None:
+    """Raise `UsageError` if the storage is for reading alone, before there is anything to write."""
+    if not capabilities(uri).writable:
+        raise _read_only(uri)
 
 
 def temporary_name(name: str) -> str:

@@ -52,10 +52,11 @@ class BlockCache:
         path = self._path(key)
         try:
             entry = map_file(path, verify=key not in self._verified)
-        except FileNotFoundError:
-            return None
         except CorruptFile:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+            return None
+        except OSError:  # most often: there is none
             return None
         if key not in self._verified:
             self._verified.add(key)
@@ -66,11 +67,15 @@ class BlockCache:
     def put(self, key: str, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
         """Write an entry; readers see it whole or not at all.
 
-        A full disk is not an error: the entry is then simply not cached.
+        A full disk is not an error: the entry is then simply not cached, as is
+        one that is larger than the limit.
         """
         buffers = encode(meta, arrays)
+        size = sum(map(len, buffers))
+        if size > self.limit:
+            return
         with contextlib.suppress(OSError):
-            self._make_room(sum(map(len, buffers)))
+            self._make_room(size)
             write_whole(self._path(key), buffers)
 
     def get_or_make(self, key: str, make: Callable[[], Entry]) -> Entry:
@@ -102,7 +107,7 @@ class BlockCache:
 
 def _used(directory: Path) -> list[tuple[int, int, Path]]:
     found = []
-    for path in directory.glob(f"*/*{SUFFIX}"):
+    for path in directory.glob("*/*"):  # also what writers left that were killed
         with contextlib.suppress(FileNotFoundError):
             stat = path.stat()
             found.append((stat.st_mtime_ns, stat.st_size, path))

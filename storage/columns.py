@@ -117,12 +117,20 @@ class Columns:
         rows : ndarray of int, shape (k,)
             Row numbers.
         """
-
         return self._map(lambda column: column[rows], lambda sparse: sparse.take(rows))
 
     def slice(self, start: int, stop: int) -> Columns:
         """Return the records ``[start, stop)`` as views."""
         return self._map(lambda column: column[start:stop], lambda s: s.slice(start, stop))
+
+    def read_only(self) -> Columns:
+        """Return the records as views that cannot be written to."""
+        return self._map(
+            _read_only,
+            lambda s: Sparse(
+                _read_only(s.data), _read_only(s.indices), _read_only(s.indptr), s.width
+            ),
+        )
 
     def _map(self, dense: Callable[[Array], Array], sparse: Callable[[Sparse], Sparse]) -> Columns:
         def each(column: Any) -> Any:
@@ -131,6 +139,12 @@ class Columns:
             return sparse(column) if isinstance(column, Sparse) else dense(column)
 
         return Columns(**{name: each(getattr(self, name)) for name in self.__slots__})
+
+
+def _read_only(array: Array) -> Array:
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def concatenate(parts: Sequence[Columns]) -> Columns:

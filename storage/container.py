@@ -154,7 +154,7 @@ def _bytes_of(array: Array) -> Buffer:
     # Zero-sized and string arrays have no byte view through the buffer protocol.
     if array.size == 0 or array.dtype.kind in "US":
         return array.tobytes()
-    return memoryview(array.reshape(-1).view(np.uint8))
+    return array.reshape(-1).view(np.uint8).data
 
 
 def _corrupt(source: str, how: str) -> CorruptFile:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -117,24 +120,21 @@ class Dataset:
         )
         files = list_files(source)
         reader = formats.get(format or formats.detect(files))
-        self._set(FileSource.open(files, reader, options), block_size, ())
+        self._begin(FileSource.open(files, reader, options), block_size)
 
-    def _set(
-        self, source: Source, block_size: int | None, selections: tuple[Selection, ...]
-    ) -> None:
+    def _begin(self, source: Source, block_size: int | None) -> Self:
         if block_size is not None and block_size < 1:
             raise UsageError(f"A block size of {block_size} bytes is not positive")
         self.source = source
         self.block_size = block_size or default_block_size(source.nbytes)
-        self.selections = selections
+        self.selections: tuple[Selection, ...] = ()
         self._only: int | None = None
+        return self
 
     @classmethod
     def of(cls, source: Source, block_size: int | None = None) -> Self:
         """Make a dataset of a source of one's own."""
-        dataset = cls.__new__(cls)
-        dataset._set(source, block_size, ())
-        return dataset
+        return cls.__new__(cls)._begin(source, block_size)
 
     @classmethod
     def from_arrays(cls, X: Any, y: Any = None, **options: Any) -> Self:
@@ -211,13 +211,12 @@ class Dataset:
             block_size=description["block_size"],
             **description["options"],
         )
-        return dataset._with(tuple(Selection(**s) for s in description["selections"]))
+        selections = tuple(Selection(**s) for s in description["selections"])
+        return dataset._with(selections=selections)
 
     def whole(self) -> Dataset:
         """Return the dataset without its selections."""
-        whole = self._with(())
-        whole._only = None
-        return whole
+        return self._with(selections=(), _only=None)
 
     def only(self, index: int) -> Dataset:
         """Return one block alone, under the index that it has here: to look into a failure."""
@@ -225,9 +224,7 @@ class Dataset:
             raise UsageError(
                 f"There is no block {index}", remedy=f"the last block is {len(self._all) - 1}"
             )
-        alone = self._with(self.selections)
-        alone._only = index
-        return alone
+        return self._with(_only=index)
 
     def random_split(self, shares: Sequence[float], seed: int = 0) -> tuple[Dataset, ...]:
         """Split the records at random, each by its own identity.
@@ -247,14 +244,14 @@ class Dataset:
         tuple of Dataset
             One for each share: disjoint, and together all records.
         """
-        if not shares or min(shares) <= 0:
+        if not len(shares) or not all(0 < share < math.inf for share in shares):
             raise UsageError(f"Shares {list(shares)} of a split are not all positive")
         bounds = [0.0, *(np.cumsum(shares) / np.sum(shares)).tolist()]
         bounds[-1] = 1.0
         purpose = f"split-{len(self.selections)}"
         return tuple(
-            self._with((*self.selections, Selection(seed, purpose, low, high)))
-            for low, high in zip(bounds[:-1], bounds[1:], strict=True)
+            self._with(selections=(*self.selections, Selection(seed, purpose, low, high)))
+            for low, high in pairwise(bounds)
         )
 
     def sample(self, share: float, seed: int = 0) -> Dataset:
@@ -270,7 +267,7 @@ class Dataset:
         if not 0 < share <= 1:
             raise UsageError(f"A share of {share} is not between 0 and 1")
         purpose = f"sample-{len(self.selections)}"
-        return self._with((*self.selections, Selection(seed, purpose, 0.0, share)))
+        return self._with(selections=(*self.selections, Selection(seed, purpose, 0.0, share)))
 
     def read(self, index: int) -> Columns:
         """Decode a block and return its selected records."""
@@ -285,11 +282,10 @@ class Dataset:
             kept &= selection.mask(columns)
         return columns.take(np.flatnonzero(kept))
 
-    def _with(self, selections: tuple[Selection, ...]) -> Dataset:
-        other = Dataset.of(self.source, self.block_size)
-        other.selections = selections
-        other._only = self._only
-        other.__dict__["_all"] = self._all  # the same blocks: listed once
+    def _with(self, **changes: Any) -> Self:
+        _ = self._all  # cut once: the copy has the same blocks
+        other = copy(self)
+        vars(other).update(changes)
         return other
 
     def __repr__(self) -> str:

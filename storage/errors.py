@@ -25,7 +25,7 @@ the values as attributes, and survives pickling.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 E = TypeVar("E", bound="GradfoldError")
 
@@ -124,7 +124,7 @@ class GradfoldError(Exception):
         """Pickle by attributes, whatever the signature of a subclass."""
         return _rebuild, (type(self), self.args, self.__dict__.copy())
 
-    def at(self: E, **where: Any) -> E:
+    def at(self, **where: Any) -> Self:
         """Return this error with more of its place known; what was known stays.
 
         Parameters

@@ -11,9 +11,8 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from mr.storage.atomic import replacing
+from mr.storage.atomic import check_writable, replacing
 from mr.storage.errors import Place, UsageError
-from mr.storage.filesystem import capabilities
 from mr.storage.formats import SUFFIXES
 
 ROWS = 1 << 16
@@ -47,12 +46,7 @@ def target_format(uri: str, name: str | None = None) -> str:
             remedy=f"end the name in .parquet, .csv or .jsonl, or pass format=, one of "
             f"{', '.join(WRITERS)}",
         )
-    if not capabilities(uri).writable:
-        raise UsageError(
-            "This storage cannot be written to",
-            place=Place(file=uri),
-            remedy="write to a local path, hdfs://, s3:// or gs://",
-        )
+    check_writable(uri)
     return found
 
 

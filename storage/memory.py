@@ -8,8 +8,12 @@ from typing import Any
 import numpy as np
 
 from mr.storage.columns import Array, Columns, Sparse
-from mr.storage.errors import InvalidWeight, MalformedRecord, Place, UsageError
+from mr.storage.errors import InvalidWeight, Place, UsageError
 from mr.storage.source import MemorySource
+
+_URI = "memory:"
+_MISSING = ("nan", "<NA>", "NaT")
+"""What numpy's and pandas' missing values are written as, whatever library they come from."""
 
 
 def from_arrays(
@@ -50,7 +54,7 @@ def from_arrays(
         features=features,
         labels=_column("y", _labels(y), rows),
         weights=_column("weight", _weights(weight), rows),
-        ids=_column("id", _labels(id), rows),
+        ids=_column("id", _ids(id), rows),
     )
     if names and len(names) != columns.width:
         raise UsageError(f"{len(names)} names were given for {columns.width} columns")
@@ -80,37 +84,21 @@ def from_arrow(
     MalformedRecord
         If a feature column is not numeric.
     """
-    named = [name for name in (label, weight, id) if name is not None]
-    for name in named:
-        if name not in table.column_names:
-            raise UsageError(
-                f"There is no column {name!r}",
-                remedy=f"the columns are {', '.join(table.column_names)}",
-            )
-    names = [name for name in table.column_names if name not in named]
-    parts = [_numeric(table, name) for name in names]
-    X = np.stack(parts, axis=1) if parts else np.zeros((table.num_rows, 0))
-
-    def pick(name: str | None) -> Any:
-        return None if name is None else np.asarray(table.column(name).to_pylist())
-
-    return from_arrays(X, pick(label), weight=pick(weight), id=pick(id), names=names)
-
-
-def _numeric(table: Any, name: str) -> Array:
     import pyarrow as pa
 
-    column = table.column(name)
-    if pa.types.is_float32(column.type) and column.null_count == 0:
-        return np.asarray(column.to_numpy(zero_copy_only=False))
-    try:
-        return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise MalformedRecord(
-            f"A feature column holds {column.type}, not numbers",
-            place=Place(column=name),
-            remedy="drop the column, encode it as numbers, or name it as label or id",
-        ) from None
+    from mr.storage import tables
+    from mr.storage.formats.base import ReadOptions
+
+    whole, options = pa.table(table), ReadOptions(label=label, weight=weight, id=id)
+    names = tables.feature_names(whole.column_names, options, _URI)
+    tables.refuse_unsuitable(whole.schema, names, _URI)
+
+    def place(row: int, column: str | None) -> Place:
+        return Place(file=_URI, row=row, column=column)
+
+    rows = tables.Rows(0, np.arange(whole.num_rows, dtype=np.int64), place)
+    features = tables.matrix(whole, names)
+    return MemorySource(tables.columns_of(whole, features, options, rows), names)
 
 
 def _features(X: Any) -> Array | Sparse:
@@ -145,6 +133,27 @@ def _labels(y: Any) -> Array | None:
     array = np.asarray(y)
     if array.dtype.kind in "biuf":
         return array.astype(np.float64)
+    return _strings(array)
+
+
+def _ids(id: Any) -> Array | None:  # noqa: A002 - the word of `Dataset`
+    if id is None:
+        return None
+    array = np.asarray(id)
+    if array.dtype.kind in "iu" and np.can_cast(array.dtype, np.int64):
+        return array.astype(np.int64)
+    if array.dtype.kind == "f":
+        return array.astype(np.float64)
+    return _strings(array)
+
+
+def _strings(array: Array) -> Array:
+    """Return values as text, and those that are missing as the empty string."""
+    if array.dtype.kind == "O":
+        missing = [
+            v is None or (not isinstance(v, str) and str(v) in _MISSING) for v in array.ravel()
+        ]
+        array = np.where(np.reshape(np.array(missing, bool), array.shape), "", array)
     return array.astype(str)
 
 

@@ -9,7 +9,6 @@ from functools import cached_property
 from threading import Lock
 from typing import Any
 
-
 from mr.storage.blocks import Block
 from mr.storage.cache import BlockCache, Entry
 from mr.storage.columns import Array, Columns, Sparse, from_arrays, to_arrays

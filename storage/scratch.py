@@ -39,10 +39,12 @@ def _directory_of(pid: int) -> Path:
     base = Path(os.environ.get("GRADFOLD_SCRATCH") or tempfile.gettempdir())
     sweep(base)
     path = base / f"{_PREFIX}{pid}-{secrets.token_hex(4)}"
-    path.mkdir(mode=0o700, parents=True)
-    _held[path] = lock = (path / _LOCK).open("wb")
+    unlocked = path.with_name(f".{path.name}")  # sweepers do not see it yet
+    unlocked.mkdir(mode=0o700, parents=True)
+    _held[path] = lock = (unlocked / _LOCK).open("wb")
     if fcntl is not None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    unlocked.rename(path)
     atexit.register(_remove, path, pid)
     return path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 import weakref
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -136,7 +137,7 @@ class MemorySource:
     decoder = "memory-1"
 
     def __init__(self, columns: Columns, names: tuple[str, ...] = ()) -> None:
-        self.columns = columns
+        self.columns = columns.read_only()
         self.names = names
 
     @property
@@ -184,12 +185,12 @@ class MemorySource:
         """Map the file that the sender wrote."""
         self.names = state["names"]
         self.__dict__["identity"] = state["identity"]
-        self.__dict__["_spilled"] = state["path"]
         self.columns = from_arrays(map_file(Path(state["path"]), verify=False)[1])
 
     @cached_property
     def _spilled(self) -> str:
-        path = scratch.directory() / f"arrays-{self.identity[:16]}.gfc"
+        # A file of its own, for it goes with this source and not with others of the same values.
+        path = scratch.directory() / f"arrays-{secrets.token_hex(8)}.gfc"
         write_whole(path, encode({}, to_arrays(self.columns)))
         weakref.finalize(self, path.unlink, missing_ok=True)
         return str(path)

@@ -268,5 +268,5 @@ class EngineContract:
         path.write_text("1 1:2.0\n0 1:3.0\n")
         dataset = Dataset(path)
         path.unlink()
-        with pytest.raises(NotFound, match="gone.libsvm"):
+        with pytest.raises(NotFound, match=r"gone\.libsvm"):
             fold(ColumnSums(), dataset, engine=self.name)

@@ -9,13 +9,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from contracts.engines import ColumnSums, EngineContract, Failing, rows
 from mr import fold
 from mr.config import Config
 from mr.errors import TaskFailed, WorkersUnavailable
 from mr.events import WorkerJoined, WorkerLost
 from mr.registry import ENGINES
 from mr.storage import scratch
-from contracts.engines import ColumnSums, EngineContract, Failing, rows
 
 
 class TestInline(EngineContract):
@@ -60,9 +60,7 @@ class TestProcesses(EngineContract):
                 os.kill(event.pid, signal.SIGKILL)
 
         expected = fold(ColumnSums(), rows(), engine="inline").encode()
-        found = fold(
-            ColumnSums(), rows(), engine=self.name, workers=2, listeners=(kill_first,)
-        )
+        found = fold(ColumnSums(), rows(), engine=self.name, workers=2, listeners=(kill_first,))
         assert found.encode() == expected
         assert not psutil.pid_exists(killed[0])
 
@@ -71,13 +69,12 @@ class TestProcesses(EngineContract):
         engine = ENGINES.load(self.name).open(Config.from_environment(1))
         try:
             with pytest.raises(WorkersUnavailable, match="died one after the other"):
-                while True:
-                    engine.events(30.0)
+                list(iter(lambda: engine.events(30.0), ()))
         finally:
             engine.close()
 
     def test_works_with_little_room_in_dev_shm(self) -> None:
         # Nothing of ours lies there, whatever its size.
-        before = set(Path("/dev/shm").iterdir())  # noqa: S108 - looked at, not written to
+        before = set(Path("/dev/shm").iterdir())
         fold(ColumnSums(), rows(64, 100_000), engine=self.name, workers=2)
-        assert set(Path("/dev/shm").iterdir()) == before  # noqa: S108
+        assert set(Path("/dev/shm").iterdir()) == before

@@ -91,8 +91,7 @@ def test_goes_on_after_any_event(
     model, story = fit(data, engine="threads", workers=3, run=str(run), checkpoint_interval=0)
     assert (model.model_.digest(), model.fit_.passes) == expected
     (started,) = story.of(RunStarted)
-    kept = [name for name in os.listdir(run) if name.startswith("checkpoint")]
-    assert kept
+    assert list(run.glob("checkpoint-*"))
     if kind is events.CheckpointWritten:
         assert started.passes == count  # at most the rounds since the last checkpoint are redone
 
@@ -104,8 +103,7 @@ def test_workers_leave_with_a_killed_driver(data: Path, tmp_path: Path) -> None:
         return [
             process
             for process in psutil.process_iter(["cmdline", "ppid"])
-            if "mr.cluster.worker" in (process.info["cmdline"] or [])
-            and process.info["ppid"] == 1
+            if "mr.cluster.worker" in (process.info["cmdline"] or []) and process.info["ppid"] == 1
         ]
 
     psutil.wait_procs(orphans(), timeout=10)
