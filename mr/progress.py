@@ -26,8 +26,7 @@ from mr.events import (
 from mr.tally import Tally
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+    from rich.console import Console, Group
 
 Listener = Callable[[Event], None]
 
@@ -64,9 +63,11 @@ class Figures:
         self.tally(event)
         match event:
             case RunStarted(passes=passes):
-                self.passes, self._first, self.loss, self.gradient = passes, None, None, None
-            case PassStarted(purpose=purpose, tasks=tasks):
+                self._begin(passes)
+            case PassStarted(number, purpose, tasks):
                 self.purpose, self.tasks, self.done = purpose, tasks, 0
+                if number == 0:  # a pass of its own: what a fit found before is not of it
+                    self._begin(0)
             case TaskDone():
                 self.done += 1
             case TaskRetried(task, reason):
@@ -107,6 +108,9 @@ class Figures:
         if self.passes == first or shrunk <= 0:
             return None
         return max(0.0, wanted / shrunk) * (self.clock() - started)
+
+    def _begin(self, passes: int) -> None:
+        self.passes, self._first, self.loss, self.gradient = passes, None, None, None
 
     def _remember(self) -> None:
         if self._first is None and self.gradient:
@@ -190,14 +194,14 @@ def live(tol: float | None = None, console: Console | None = None) -> Iterator[L
         yield figures.take
 
 
-def _drawn(figures: Figures) -> Table:
+def _drawn(figures: Figures) -> Group:
+    from rich.console import Group
     from rich.progress_bar import ProgressBar
-    from rich.table import Table
     from rich.text import Text
 
-    grid = Table.grid(padding=(0, 1))
-    total = max(1, figures.tasks)
-    grid.add_row(ProgressBar(total, figures.done, width=24), Text(figures.text()))
-    if figures.note:
-        grid.add_row("", Text(figures.note, style="dim", overflow="ellipsis", no_wrap=True))
-    return grid
+    def line(text: str, style: str = "") -> Text:
+        return Text(text, style=style, overflow="ellipsis", no_wrap=True)
+
+    bar = ProgressBar(max(1, figures.tasks), figures.done, width=40)
+    rows = [line(figures.text()), bar]
+    return Group(*rows, line(figures.note, "dim")) if figures.note else Group(*rows)

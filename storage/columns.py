@@ -169,12 +169,23 @@ def concatenate(parts: Sequence[Columns]) -> Columns:
     if len(parts) == 1:
         return parts[0]
     joined: dict[str, Any] = {}
-    for part in parts[1:]:
-        hold_to_one_kind(parts[0].labels, part.labels)
     for name in ("ordinal", "position", "labels", "weights", "ids", "text"):
         columns = [getattr(part, name) for part in parts]
+        if name == "labels" and columns[0] is not None:
+            columns = _of_one_kind(columns)
         joined[name] = None if columns[0] is None else np.concatenate(columns)
     return Columns(**joined, features=_join([part.features for part in parts]))
+
+
+def _of_one_kind(labels: list[Array]) -> list[Array]:
+    """Return labels that are all numbers or all strings; what is missing is of either kind."""
+    numbers = [part[~np.isnan(part)] for part in labels if part.dtype.kind == "f"]
+    if len(numbers) == len(labels):
+        return labels
+    strings = next(part for part in labels if part.dtype.kind != "f")
+    for present in numbers:
+        hold_to_one_kind(strings, present)
+    return [np.full(len(p), "") if p.dtype.kind == "f" else p for p in labels]
 
 
 def hold_to_one_kind(a: Array | None, b: Array | None) -> None:

@@ -122,19 +122,20 @@ class Dataset:
         reader = formats.get(format or formats.detect(files))
         self._begin(FileSource.open(files, reader, options), block_size)
 
-    def _begin(self, source: Source, block_size: int | None) -> Self:
+    def _begin(self, source: Source, block_size: int | None) -> None:
         if block_size is not None and block_size < 1:
             raise UsageError(f"A block size of {block_size} bytes is not positive")
         self.source = source
         self.block_size = block_size or default_block_size(source.nbytes)
         self.selections: tuple[Selection, ...] = ()
         self._only: int | None = None
-        return self
 
     @classmethod
     def of(cls, source: Source, block_size: int | None = None) -> Self:
         """Make a dataset of a source of one's own."""
-        return cls.__new__(cls)._begin(source, block_size)
+        dataset = cls.__new__(cls)
+        cls._begin(dataset, source, block_size)
+        return dataset
 
     @classmethod
     def from_arrays(cls, X: Any, y: Any = None, **options: Any) -> Self:

@@ -7,31 +7,24 @@ import logging
 
 import numpy as np
 import pytest
+from classifiers import model_of
 from sklearn import metrics
 
 from mr import Dataset
 from mr.algorithms.evaluation import BinaryEvaluator, EvaluateJob, MulticlassEvaluator
 from mr.algorithms.kernels import link
-from mr.algorithms.model import LinearClassifier
 from mr.algorithms.predictions import Predictions
 from mr.algorithms.ranking import Ranking
 from mr.errors import EmptyDataset, MissingValues, SchemaMismatch, UsageError
 from mr.launch import fold
-from mr.storage.schema import Schema
 
 ROWS = 500
 CLOSE = {"rel": 1e-12, "abs": 1e-12}
 
 
-def model_of(W, classes=(0.0, 1.0)) -> LinearClassifier:
-    W = np.asarray(W, dtype=np.float64)
-    schema = Schema(rows=0, width=W.shape[1], dtype="float64", sparse=False, stored=0)
-    return LinearClassifier(W, np.zeros(len(W)), np.array(classes), schema)
-
-
-BINARY = model_of([[1.0]])
+BINARY = model_of([[1.0]], [0.0], [0.0, 1.0])
 """Its margin is the one feature."""
-TERNARY = model_of(np.eye(3), ["a", "b", "c"])
+TERNARY = model_of(np.eye(3), [0.0] * 3, ["a", "b", "c"])
 """Its margins are the three features."""
 
 

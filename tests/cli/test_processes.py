@@ -94,8 +94,10 @@ def hanging(tmp_path, table, places) -> Iterator[subprocess.Popen[str]]:
     """Start a command whose two workers hang in their tasks; yield it once both do."""
     (tmp_path / "hanging.py").write_text(HANGING)
     process = subprocess.Popen(
-        [*COMMAND, "run", "hanging.py", table.name, "--engine", "processes", "--workers", "2"]
-        + ["--block-size", "4k", "-o", "result.npz"],
+        [
+            *(*COMMAND, "run", "hanging.py", table.name, "--engine", "processes"),
+            *("--workers", "2", "--block-size", "4k", "-o", "result.npz"),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
