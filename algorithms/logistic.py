@@ -25,7 +25,14 @@ from mr.algorithms.model import LinearClassifier
 from mr.algorithms.predictions import Predictions
 from mr.algorithms.solvers.lbfgs import LBFGS
 from mr.algorithms.solvers.newton import Newton
-from mr.errors import EmptyDataset, MissingValues, UnsuitableLabels, UsageError
+from mr.errors import (
+    NOWHERE,
+    EmptyDataset,
+    MissingValues,
+    Place,
+    UnsuitableLabels,
+    UsageError,
+)
 from mr.iterate import Outcome, iterate
 from mr.launch import Settings, launch
 from mr.session import RunOptions, Session
@@ -196,10 +203,8 @@ class LogisticRegression:
     def _fit(self, dataset: Dataset, session: Session) -> Fit:
         started = time.perf_counter()
         facts = session.survey(dataset)
-        check_suitable(facts.schema)
-        layout = Layout(
-            facts.schema.width, len(facts.schema.classes or ()), self.fit_intercept
-        )
+        check_suitable(facts.schema, dataset.where)
+        layout = Layout(facts.schema.width, len(facts.schema.classes or ()), self.fit_intercept)
         laid = session.run_pass(LayOut(facts.schema), dataset, purpose="layout")
         if not isinstance(laid, Sums):
             raise EmptyDataset("The selected share of the dataset holds no records")
@@ -241,8 +246,14 @@ class LogisticRegression:
         return LinearClassifier(W, b, np.array(schema.classes), schema, training)
 
 
-def check_suitable(schema: Schema) -> None:
+def check_suitable(schema: Schema, where: Place = NOWHERE) -> None:
     """Refuse data that a classifier cannot be fitted to, and name the remedy.
+
+    Parameters
+    ----------
+    schema : Schema
+    where : Place
+        Of the data, for messages about all of it.
 
     Raises
     ------
@@ -254,24 +265,29 @@ def check_suitable(schema: Schema) -> None:
         If there is one class, or more than are classes.
     """
     if schema.labels is None:
-        raise UsageError("The records have no labels", remedy="name their column: label=")
+        raise UsageError(
+            "The records have no labels",
+            place=where,
+            remedy="name their column: label= (--label)",
+        )
     if schema.missing or schema.missing_labels:
-        place = schema.first_missing
         raise MissingValues(
             f"{schema.missing} feature values and {schema.missing_labels} labels are missing",
-            **({} if place is None else {"place": place}),
+            place=schema.first_missing or where,
             cause="empty fields, nulls or NaN; the first feature value is named above",
             remedy="fill them in, or leave those records or columns out",
         )
     if schema.classes is None:
         raise UnsuitableLabels(
             "There are more than 1000 distinct labels: they are not classes",
+            place=where,
             cause="the label is a measured quantity, or an identity",
             remedy="choose another label column, or bin it",
         )
     if len(schema.classes) < 2:
         raise UnsuitableLabels(
             f"All records have the label {schema.classes[0]!r}",
+            place=where,
             cause="a classifier needs two classes at least",
             remedy="add records of another class, or choose another label column",
         )

@@ -84,6 +84,11 @@ class FaultyEngine:
         self._engine = engine
         self._plan = plan
         self.name = engine.name
+        self.slots = engine.slots
+
+    def clock(self) -> float:
+        """Return the engine's time."""
+        return self._engine.clock()
 
     def submit(self, work: Work) -> None:
         """Submit an attempt with the fault that the plan has for it."""

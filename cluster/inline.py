@@ -10,7 +10,7 @@ from typing import Self
 
 from mr.cluster.local import Readers, run
 from mr.config import Config
-from mr.engine import Work
+from mr.engine import Work, refuse_options
 from mr.events import EngineEvent, WorkerJoined, WorkerLost
 from mr.task import Attempt, Fault, injected
 
@@ -23,6 +23,7 @@ class InlineEngine:
     """
 
     name = "inline"
+    slots = 1
 
     def __init__(self, config: Config) -> None:
         self._readers = Readers(config)
@@ -32,9 +33,14 @@ class InlineEngine:
         self._join()
 
     @classmethod
-    def open(cls, config: Config) -> Self:
+    def open(cls, config: Config, options: str = "") -> Self:
         """Make the one worker."""
+        refuse_options(cls.name, options)
         return cls(config)
+
+    def clock(self) -> float:
+        """Return this machine's monotonic time."""
+        return time.monotonic()
 
     def submit(self, work: Work) -> None:
         """Keep an attempt until events are asked for."""

@@ -33,7 +33,8 @@ def run(
     """Run an attempt here and return how it ended."""
     program = work.round.program
     try:
-        payload = execute(program.job, readers.of(program), work.round.point, work.attempt, strike)
+        reader, point = readers.of(program), work.round.point
+        payload = execute(program.job, reader, point, work.attempt, strike=strike, skip=work.skip)
     except GradfoldError as error:
         return AttemptFailed(work.attempt, work.worker, error)
     return AttemptFinished(work.attempt, work.worker, payload)

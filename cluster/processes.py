@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,9 +29,16 @@ import mr
 from mr import ship
 from mr.cluster.worker import Message, versions
 from mr.config import Config
-from mr.engine import Program, Round, Work
+from mr.engine import Program, Round, Work, refuse_options
 from mr.errors import WorkersUnavailable
-from mr.events import AttemptFailed, AttemptFinished, EngineEvent, WorkerJoined, WorkerLost
+from mr.events import (
+    AttemptFailed,
+    AttemptFinished,
+    EngineEvent,
+    WorkerAlive,
+    WorkerJoined,
+    WorkerLost,
+)
 from mr.storage import scratch
 from mr.storage.cache import write_whole
 from mr.storage.container import encode
@@ -72,14 +80,20 @@ class ProcessesEngine:
         self._round: Round | None = None
         self._rounds = 0
         self._started = 0
+        self.slots = config.workers
         self._stillborn = 0
         for _ in range(config.workers):
             self._start()
 
     @classmethod
-    def open(cls, config: Config) -> Self:
+    def open(cls, config: Config, options: str = "") -> Self:
         """Start the processes, and return before they are ready."""
+        refuse_options(cls.name, options)
         return cls(config)
+
+    def clock(self) -> float:
+        """Return this machine's monotonic time."""
+        return time.monotonic()
 
     def submit(self, work: Work) -> None:
         """Send an attempt to its worker, and before it what the worker lacks for it."""
@@ -94,7 +108,7 @@ class ProcessesEngine:
             worker.send(("round", round_number, self._point()))
             worker.round = round_number
         worker.attempt = work.attempt
-        worker.send(("work", program, work.attempt, work.fault))
+        worker.send(("work", program, work.attempt, work.fault, work.skip))
 
     def events(self, timeout: float | None) -> Sequence[EngineEvent]:
         """Return what workers have reported; dead ones have been replaced by then."""
@@ -158,13 +172,10 @@ class ProcessesEngine:
                 return self._ready(worker, pid, host, theirs)
             case _, attempt, _ if attempt == worker.cancelled:
                 return None  # it ended before it could be killed
-            case "finished", attempt, result:
-                worker.attempt = None
-                return AttemptFinished(attempt, name, _payload(result))
-            case "failed", attempt, error:
-                worker.attempt = None
-                return AttemptFailed(attempt, name, error)
-        raise AssertionError(f"a worker sent {message!r}")
+            case ("alive",):
+                return WorkerAlive(name)
+        worker.attempt = None
+        return _ended(name, message)
 
     def _ready(self, worker: _Worker, pid: int, host: str, theirs: Any) -> WorkerJoined:
         self._stillborn = 0
@@ -210,6 +221,15 @@ class ProcessesEngine:
 
     def _point(self) -> Path:
         return self._directory / f"round-{self._rounds}.gfc"
+
+
+def _ended(name: str, message: Message) -> AttemptFinished | AttemptFailed:
+    match message:
+        case "finished", attempt, result:
+            return AttemptFinished(attempt, name, _payload(result))
+        case "failed", attempt, error:
+            return AttemptFailed(attempt, name, error)
+    raise AssertionError(f"a worker sent {message!r}")
 
 
 def _payload(result: bytes | Path | None) -> bytes | memoryview | None:

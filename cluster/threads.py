@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
 from mr.cluster.local import Readers, run
 from mr.config import Config
-from mr.engine import Work
-from mr.events import EngineEvent, WorkerJoined, WorkerLost
+from mr.engine import Work, refuse_options
+from mr.events import EngineEvent, WorkerAlive, WorkerJoined, WorkerLost
 from mr.task import Attempt, Fault, injected
 
 
@@ -43,13 +44,19 @@ class ThreadsEngine:
         self._happened: queue.SimpleQueue[EngineEvent] = queue.SimpleQueue()
         self._workers: dict[str, _Worker] = {}
         self._started = 0
+        self.slots = config.workers
         for _ in range(config.workers):
             self._start()
 
     @classmethod
-    def open(cls, config: Config) -> Self:
+    def open(cls, config: Config, options: str = "") -> Self:
         """Start the threads."""
+        refuse_options(cls.name, options)
         return cls(config)
+
+    def clock(self) -> float:
+        """Return this machine's monotonic time."""
+        return time.monotonic()
 
     def submit(self, work: Work) -> None:
         """Hand an attempt to its worker's thread."""
@@ -85,7 +92,7 @@ class ThreadsEngine:
         self._workers.clear()
 
     def _current(self, event: EngineEvent) -> bool:
-        if isinstance(event, WorkerJoined):
+        if isinstance(event, WorkerJoined | WorkerAlive):
             return True
         worker = self._workers.get(event.worker)
         if worker is None:

@@ -15,7 +15,9 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -34,6 +36,9 @@ from mr.task import Attempt, Fault, execute, injected
 
 INLINE_BYTES = 1 << 16
 """Statistics up to this size travel in the pipe, larger ones in a mapped file."""
+
+SIGN_OF_LIFE = 2.0
+"""Seconds between a worker's signs of life."""
 
 Message = tuple[Any, ...]
 
@@ -70,16 +75,18 @@ class Worker:
                 self._programs[number] = (job, Reader(dataset, self._cache))
             case "round", number, path:
                 self._point = (number, map_file(path, verify=False)[1])
-            case "work", program, attempt, fault:
-                self._run(program, attempt, fault)
+            case "work", program, attempt, fault, skip:
+                self._run(program, attempt, fault, skip)
             case "forget", program:
                 self._programs.pop(program, None)
 
-    def _run(self, program: int, attempt: Attempt, fault: Fault | None) -> None:
+    def _run(
+        self, program: int, attempt: Attempt, fault: Fault | None, skip: frozenset[int]
+    ) -> None:
         strike = None if fault is None else lambda: _suffer(fault, attempt)
         try:
             job, reader = self._programs[program]
-            payload = execute(job, reader, self._point[1], attempt, strike)
+            payload = execute(job, reader, self._point[1], attempt, strike=strike, skip=skip)
         except GradfoldError as error:
             self._send(("failed", attempt, _portable(error)))
             return
@@ -126,6 +133,14 @@ def _listen(inbox: IO[bytes], messages: queue.SimpleQueue[Message]) -> None:
         os._exit(0)  # the driver is gone: whatever runs here is no longer wanted
 
 
+def _live(send: Callable[[Message], None]) -> None:
+    """Give a sign of life now and then; a stopped process gives none."""
+    with suppress(OSError):  # the driver is gone, as the other thread will see
+        while True:
+            time.sleep(SIGN_OF_LIFE)
+            send(("alive",))
+
+
 def main() -> None:
     """Serve until the driver's pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
@@ -135,11 +150,15 @@ def main() -> None:
     messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(inbox, messages), daemon=True).start()
 
+    lock = threading.Lock()
+
     def send(message: Message) -> None:
-        pickle.dump(message, outbox)
-        outbox.flush()
+        with lock:
+            pickle.dump(message, outbox)
+            outbox.flush()
 
     send(("ready", os.getpid(), socket.gethostname(), versions()))
+    threading.Thread(target=_live, args=(send,), daemon=True).start()
     worker = Worker(scratch, config, send)
     with threadpool_limits(1):
         while True:

@@ -10,10 +10,11 @@ from mr.task import Attempt, Task
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Give an attempt to a worker."""
+    """Give an attempt to a worker, who leaves some blocks out."""
 
     attempt: Attempt
     worker: str
+    skip: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,18 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class Skip:
+    """A block is left out from now on, since it cannot be read as data."""
+
+    block: int
+    error: GradfoldError
+
+
+@dataclass(frozen=True, slots=True)
 class Abort:
     """The pass cannot be finished."""
 
     error: GradfoldError
 
 
-Command = Launch | Stop | Accept | Retry | Abort
+Command = Launch | Stop | Accept | Retry | Skip | Abort

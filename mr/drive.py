@@ -1,24 +1,26 @@
-"""The only loop: feeds the scheduler, carries its commands to an engine, owns the clock."""
+"""The only loop: feeds the scheduler, carries its commands to an engine, asks for the time."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from mr.commands import Abort, Accept, Command, Launch, Retry, Stop
+from mr.commands import Abort, Accept, Command, Launch, Retry, Skip, Stop
 from mr.engine import Engine, Round, Work
 from mr.events import (
     AttemptStarted,
+    BlockSkipped,
     EngineEvent,
     Event,
     TaskDone,
     TaskRetried,
+    WorkerAlive,
     WorkerJoined,
     WorkerLost,
 )
-from mr.reduce import Node, Reducer
-from mr.retry import RetryPolicy
+from mr.locality import hosts_of
+from mr.recollection import Recollection
+from mr.reduce import Reducer
 from mr.schedule import Scheduler
 from mr.statistic import Statistic
 from mr.task import Task, merge
@@ -26,24 +28,23 @@ from mr.task import Task, merge
 
 @dataclass
 class Driver:
-    """Runs passes on an engine, and remembers its workers from one to the next.
+    """Runs passes on an engine, and remembers from one to the next.
 
     Parameters
     ----------
     engine : Engine
-    policy : RetryPolicy
     emit : callable
         Is told of every event.
-    clock : callable
-        Seconds, from any origin.
+    memory : Recollection
+        The policies, and what passes teach.
+    workers : dict
+        The workers that are up.
     """
 
     engine: Engine
-    policy: RetryPolicy
     emit: Callable[[Event], None]
-    clock: Callable[[], float] = time.monotonic
+    memory: Recollection = field(default_factory=Recollection)
     workers: dict[str, WorkerJoined] = field(default_factory=dict)
-    _affinity: dict[Node, str] = field(default_factory=dict)
 
     def run_pass(self, round_: Round, tasks: Sequence[Task]) -> Statistic | None:
         """Run all tasks of a pass and return the merged statistic, or None if no block has any.
@@ -60,16 +61,18 @@ class Driver:
         GradfoldError
             If a task cannot be finished within its attempts.
         """
-        blocks = max(task.high for task in tasks)
-        reducer: Reducer[Statistic] = Reducer(blocks, merge)
-        scheduler = Scheduler(tasks, self.policy, self._affinity)
-        for joined in self.workers.values():
-            self._carry_out(scheduler.handle(joined, self.clock()), round_, reducer)
+        clock = self.engine.clock
+        blocks = round_.program.dataset.blocks
+        reducer: Reducer[Statistic] = Reducer(len(blocks), merge)
+        hosts = {task.node: hosts_of(blocks[task.low : task.high]) for task in tasks}
+        scheduler = Scheduler(tasks, self.memory, hosts, clock())
         try:
+            for joined in list(self.workers.values()):
+                self._carry_out(scheduler.handle(joined, clock()), round_, reducer)
             while not scheduler.done:
                 for event in self._noted(self.engine.events(self._patience(scheduler))):
-                    self._carry_out(scheduler.handle(event, self.clock()), round_, reducer)
-                self._carry_out(scheduler.tick(self.clock()), round_, reducer)
+                    self._carry_out(scheduler.handle(event, clock()), round_, reducer)
+                self._carry_out(scheduler.tick(clock()), round_, reducer)
         except BaseException:
             for attempt in scheduler.running:  # the next pass must not hear of them
                 self.engine.cancel(attempt)
@@ -77,8 +80,9 @@ class Driver:
         return reducer.total()
 
     def _patience(self, scheduler: Scheduler) -> float | None:
-        wakeup = scheduler.wakeup()
-        return None if wakeup is None else max(0.0, wakeup - self.clock())
+        now = self.engine.clock()
+        wakeup = scheduler.wakeup(now)
+        return None if wakeup is None else max(0.0, wakeup - now)
 
     def _noted(self, events: Sequence[EngineEvent]) -> Sequence[EngineEvent]:
         """Take down who comes and goes, before one of the events may end the pass."""
@@ -88,7 +92,8 @@ class Driver:
             elif isinstance(event, WorkerLost):
                 self.workers.pop(event.worker, None)
         for event in events:
-            self.emit(event)
+            if not isinstance(event, WorkerAlive):
+                self.emit(event)
         return events
 
     def _carry_out(
@@ -96,17 +101,19 @@ class Driver:
     ) -> None:
         for command in commands:
             match command:
-                case Launch(attempt, worker):
+                case Launch(attempt, worker, skip):
                     self.emit(AttemptStarted(attempt, worker))
-                    self.engine.submit(Work(attempt, worker, round_))
+                    self.engine.submit(Work(attempt, worker, round_, skip=skip))
                 case Stop(attempt, _):
                     self.engine.cancel(attempt)
                 case Accept(task, worker, payload):
                     decode = round_.program.job.statistic.decode
                     reducer.add(task.node, None if payload is None else decode(payload))
-                    self._affinity[task.node] = worker
+                    self.memory.affinity[task.node] = worker
                     self.emit(TaskDone(task, worker))
                 case Retry(task, reason):
                     self.emit(TaskRetried(task, reason))
+                case Skip(block, error):
+                    self.emit(BlockSkipped(block, str(error)))
                 case Abort(error):
                     raise error

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 from mr.config import Config
+from mr.errors import UsageError
 from mr.events import EngineEvent
 from mr.job import FoldJob
 from mr.solver import Point
@@ -42,6 +43,7 @@ class Work:
     worker: str
     round: Round
     fault: Fault | None = None
+    skip: frozenset[int] = frozenset()
 
 
 class Engine(Protocol):
@@ -52,10 +54,23 @@ class Engine(Protocol):
     """
 
     name: str
+    slots: int
+    """How many workers it aims to have up."""
 
     @classmethod
-    def open(cls, config: Config) -> Self:
-        """Start workers, and return before they are all up."""
+    def open(cls, config: Config, options: str = "") -> Self:
+        """Start workers, and return before they are all up.
+
+        ``options`` is what follows the engine's name and a colon.
+
+        Raises
+        ------
+        UsageError
+            If the engine has no such options.
+        """
+
+    def clock(self) -> float:
+        """Return the engine's time in seconds, from any origin; a simulated one has its own."""
 
     def submit(self, work: Work) -> None:
         """Give an attempt to an idle worker."""
@@ -76,3 +91,15 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Stop all workers and leave nothing behind; may be called twice."""
+
+
+def refuse_options(name: str, options: str) -> None:
+    """Refuse options of an engine that has none.
+
+    Raises
+    ------
+    UsageError
+        If there are any.
+    """
+    if options:
+        raise UsageError(f"The engine {name} has no options, and {options!r} was given")

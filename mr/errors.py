@@ -11,6 +11,7 @@
         ├── NondeterministicMap two attempts of one task returned different bits
         ├── WorkersUnavailable  worker processes cannot be started
         ├── LedgerMismatch      a run's directory belongs to another run
+        ├── Fenced              another driver has the run
         └── ImpossibleTransition  a defect of the scheduler, with the task's story
 """
 
@@ -22,6 +23,7 @@ from mr.storage.errors import (
     DataError,
     EmptyDataset,
     GradfoldError,
+    IncompleteOutput,
     InvalidWeight,
     MalformedRecord,
     MissingValues,
@@ -40,8 +42,10 @@ __all__ = [
     "CorruptFile",
     "DataError",
     "EmptyDataset",
+    "Fenced",
     "GradfoldError",
     "ImpossibleTransition",
+    "IncompleteOutput",
     "InjectedFault",
     "InvalidWeight",
     "LedgerMismatch",
@@ -138,6 +142,10 @@ class LedgerMismatch(RunError):
     """A run's directory belongs to another job, dataset or version."""
 
     exit_status = 2
+
+
+class Fenced(RunError):
+    """Another driver has the run: it is at work now, or took over while this one was away."""
 
 
 class ImpossibleTransition(RunError):

@@ -32,6 +32,13 @@ class WorkerLost:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerAlive:
+    """A sign of life; workers that give such signs are missed when they stop."""
+
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptFinished:
     """An attempt returned its statistic, encoded; None where no block had a term."""
 
@@ -49,7 +56,7 @@ class AttemptFailed:
     error: GradfoldError
 
 
-EngineEvent = WorkerJoined | WorkerLost | AttemptFinished | AttemptFailed
+EngineEvent = WorkerJoined | WorkerAlive | WorkerLost | AttemptFinished | AttemptFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,14 @@ class TaskRetried:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockSkipped:
+    """A block is left out of the run, since it cannot be read as data."""
+
+    block: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class PassFinished:
     """A read of all blocks ended."""
 
@@ -132,6 +147,7 @@ DriverEvent = (
     | AttemptStarted
     | TaskDone
     | TaskRetried
+    | BlockSkipped
     | PassFinished
     | RoundFinished
     | CheckpointWritten

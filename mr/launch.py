@@ -29,6 +29,7 @@ class Settings(TypedDict, total=False):
     faults: str | None
     task_timeout: float | None
     run: str | None
+    on_bad_block: str
     checkpoint_interval: float
     call: Mapping[str, Any] | None
     listeners: tuple[Callable[[Any], None], ...]
@@ -59,8 +60,9 @@ def fold(job: FoldJob, dataset: Dataset, **settings: Unpack[Settings]) -> Statis
     >>> fold(Total(), Dataset.from_arrays(np.ones((10, 2))))["sum"].tolist()
     [10.0, 10.0]
     """
+    identity = {"job": type(job).__qualname__, "dataset": dataset.digest()}
     lock = job.releases_lock
-    with Session.open(dataset, RunOptions(**settings), releases_lock=lock) as session:
+    with launch(dataset, RunOptions(**settings), identity, releases_lock=lock) as session:
         return session.run_pass(job, dataset)
 
 
@@ -118,7 +120,7 @@ def launch(
     if options.run is not None:
         plan = {
             "format": 1,
-            "identity": {**identity, **versions()},
+            "identity": {**identity, "bad blocks": options.on_bad_block, **versions()},
             "recipe": recipe,
             "call": options.call,
         }

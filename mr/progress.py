@@ -26,7 +26,8 @@ from mr.events import (
 from mr.tally import Tally
 
 if TYPE_CHECKING:
-    from rich.console import Console, Group
+    from rich.console import Console
+    from rich.table import Table
 
 Listener = Callable[[Event], None]
 
@@ -194,14 +195,17 @@ def live(tol: float | None = None, console: Console | None = None) -> Iterator[L
         yield figures.take
 
 
-def _drawn(figures: Figures) -> Group:
-    from rich.console import Group
+def _drawn(figures: Figures) -> Table:
     from rich.progress_bar import ProgressBar
+    from rich.table import Table
     from rich.text import Text
 
     def line(text: str, style: str = "") -> Text:
         return Text(text, style=style, overflow="ellipsis", no_wrap=True)
 
-    bar = ProgressBar(max(1, figures.tasks), figures.done, width=40)
-    rows = [line(figures.text()), bar]
-    return Group(*rows, line(figures.note, "dim")) if figures.note else Group(*rows)
+    rows = Table.grid()
+    rows.add_row(line(figures.text()))
+    rows.add_row(ProgressBar(max(1, figures.tasks), figures.done, width=40))
+    if figures.note:
+        rows.add_row(line(figures.note, "dim"))
+    return rows

@@ -76,6 +76,10 @@ ENGINES = Registry(
             "mr.cluster.threads:ThreadsEngine",
             "threads of this process: our own algorithms, no start-up, no copies",
         ),
+        "simulated": Entry(
+            "mr.cluster.simulated.engine:SimulatedEngine",
+            "a virtual cluster in virtual time: simulated:machines=100,cores=4,…",
+        ),
         "processes": Entry(
             "mr.cluster.processes:ProcessesEngine",
             "worker processes of this machine: your own Python code, large data, isolation",

@@ -1,30 +1,33 @@
 """The scheduler of one pass: events and a time in, commands out.
 
-No thread, socket, file or clock. A task is *waiting* (for its backoff, then for
-a worker), *running* in one attempt or more, or *done*; the first attempt to
-finish makes it done. Each task keeps its story, which is told when something
-happens that cannot.
+No thread, socket, file or clock. A task is *delayed* (for its backoff), *ready*
+(for a worker), *running* in one attempt or more, or *done*; the first attempt
+to finish makes it done. What to place where, when to repeat and when to give up
+is decided by policies, each in its own file. Each task keeps its story, which is
+told when something happens that cannot.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from mr.commands import Abort, Accept, Command, Launch, Retry, Stop
-from mr.errors import (
-    GradfoldError,
-    ImpossibleTransition,
-    NondeterministicMap,
-    Place,
-    TaskFailed,
-    TaskTimeout,
+from mr import verdicts
+from mr.commands import Abort, Accept, Command, Launch, Retry, Skip, Stop
+from mr.errors import GradfoldError, ImpossibleTransition
+from mr.events import (
+    AttemptFailed,
+    AttemptFinished,
+    EngineEvent,
+    WorkerAlive,
+    WorkerJoined,
+    WorkerLost,
 )
-from mr.events import AttemptFailed, AttemptFinished, EngineEvent, WorkerJoined, WorkerLost
+from mr.locality import ReadyTasks
+from mr.recollection import Recollection
 from mr.reduce import Node
-from mr.retry import RetryPolicy
+from mr.running import Run, Running
 from mr.storage.container import fingerprint
 from mr.task import Attempt, Task
 
@@ -38,8 +41,16 @@ class _Record:
     losses: int = 0
     done: bool = False
     result: int | None = None
-    running: dict[Attempt, float | None] = field(default_factory=dict)
+    running: set[Attempt] = field(default_factory=set)
     story: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Worker:
+    """A worker, where it is, and what it was last given."""
+
+    host: str
+    attempt: Attempt | None = None
 
 
 class Scheduler:
@@ -49,45 +60,54 @@ class Scheduler:
     ----------
     tasks : iterable of Task
         All tasks of the pass.
-    policy : RetryPolicy
-    affinity : mapping of node to worker, optional
-        The worker that did a node before and has its blocks at hand. It is
-        given that node first; others take it over rather than stay idle.
+    recollection : Recollection
+        The policies, and what earlier passes taught.
+    hosts : mapping of node to hosts, optional
+        Where blocks lie, best first.
+    started : float
+        The time at which the pass begins.
     """
 
     def __init__(
         self,
         tasks: Iterable[Task],
-        policy: RetryPolicy,
-        affinity: Mapping[Node, str] | None = None,
+        recollection: Recollection | None = None,
+        hosts: Mapping[Node, tuple[str, ...]] | None = None,
+        started: float = 0.0,
     ) -> None:
-        self._policy = policy
-        self._affinity = affinity or {}
+        self._memory = recollection or Recollection()
+        self._policies = self._memory.policies
         self._records = {task: _Record() for task in tasks}
         self._pending = len(self._records)
-        self._workers: dict[str, Attempt | None] = {}
-        self._ready: dict[str | None, deque[Task]] = {None: deque()}
+        self._workers: dict[str, _Worker] = {}
+        self._running = Running(self._policies, self._pending)
         self._delayed: list[tuple[float, Task]] = []
         self._aborted = False
+        self._ready = ReadyTasks(self._policies.locality, self._memory.affinity, hosts or {})
         for task in self._records:
-            self._make_ready(task)
+            self._ready.add(task, started)
 
     @property
     def done(self) -> bool:
         """Whether every task has its result, or the pass was aborted."""
         return self._aborted or self._pending == 0
 
-    def wakeup(self) -> float | None:
+    @property
+    def running(self) -> list[Attempt]:
+        """The attempts that run."""
+        return list(self._running)
+
+    def wakeup(self, now: float) -> float | None:
         """Return the time at which `tick` has something to do if no event comes before."""
-        deadlines = [
-            deadline
-            for record in self._records.values()
-            for deadline in record.running.values()
-            if deadline is not None
-        ]
+        times: list[float | None] = list(self._running.limits())
         if self._delayed:
-            deadlines.append(self._delayed[0][0])
-        return min(deadlines, default=None)
+            times.append(self._delayed[0][0])
+        idle = any(worker.attempt is None for worker in self._workers.values())
+        if idle and self._ready:
+            times += [self._ready.wakeup(), self._memory.exclusions.wakeup(now)]
+        elif idle:
+            times += [when for when, _ in self._copyable()]
+        return min((time for time in times if time is not None), default=None)
 
     def handle(self, event: EngineEvent, now: float) -> list[Command]:
         """Take in an event and return what is to be done.
@@ -97,9 +117,12 @@ class Scheduler:
         ImpossibleTransition
             If the event contradicts what was commanded.
         """
+        commands: list[Command] = []
         match event:
-            case WorkerJoined(worker=worker):
-                commands: list[Command] = self._joined(worker)
+            case WorkerJoined(worker=worker, host=host):
+                self._joined(worker, host)
+            case WorkerAlive(worker=worker):
+                self._running.hear(worker, now)
             case WorkerLost(worker=worker, reason=reason):
                 commands = self._lost(worker, reason, now)
             case AttemptFinished():
@@ -110,17 +133,13 @@ class Scheduler:
 
     def tick(self, now: float) -> list[Command]:
         """Act on the time alone: stop what runs too long, launch what may run."""
-        commands = self._stop_late(now)
+        commands = [] if self._aborted else self._stop_late(now)
         while self._delayed and self._delayed[0][0] <= now:
-            self._make_ready(heapq.heappop(self._delayed)[1])
+            self._ready.add(heapq.heappop(self._delayed)[1], now)
         if not self._aborted:
-            commands += self._launch(now)
+            commands += self._launch_ready(now)
+            commands += self._launch_copies(now)
         return commands
-
-    @property
-    def running(self) -> list[Attempt]:
-        """The attempts that were launched and have not ended."""
-        return [attempt for record in self._records.values() for attempt in record.running]
 
     def story(self, task: Task) -> str:
         """Return what happened to a task so far, a line an event."""
@@ -128,116 +147,142 @@ class Scheduler:
 
     # -- events ---------------------------------------------------------------
 
-    def _joined(self, worker: str) -> list[Command]:
-        attempt = self._workers.setdefault(worker, None)
-        if attempt is not None:
-            story = self.story(attempt.task)
-            raise ImpossibleTransition(f"{worker} joined and was running {attempt}\n{story}")
-        return []
+    def _joined(self, worker: str, host: str) -> None:
+        known = self._workers.get(worker)
+        if known is not None and known.attempt is not None:
+            story = self.story(known.attempt.task)
+            what = f"{worker} joined and was running {known.attempt}"
+            raise ImpossibleTransition(f"{what}\n{story}")
+        self._workers[worker] = _Worker(host)
 
     def _finished(self, event: AttemptFinished, now: float) -> list[Command]:
         attempt, record = event.attempt, self._known(event.attempt, "finished")
         self._free(event.worker, attempt)
         result = None if event.payload is None else fingerprint(event.payload)
-        self._tell(attempt.task, now, f"{attempt} finished on {event.worker}")
+        self._tell(attempt, now, f"finished on {event.worker}")
         if record.done:
-            return [] if result == record.result else [self._abort(_nondeterministic(attempt))]
-        if attempt not in record.running:  # stopped, or lost with its worker: fenced out
+            same = result == record.result
+            return [] if same else [self._abort(verdicts.nondeterministic(attempt))]
+        if attempt not in self._running:  # stopped, or lost with its worker: fenced out
             return []
-        del record.running[attempt]
+        record.running.discard(attempt)
+        self._running.finish(attempt, now)
         record.done, record.result = True, result
         self._pending -= 1
-        stops = [self._stop(other, now) for other in list(record.running)]
+        stops = [self._stop(other, now) for other in sorted(record.running)]
         return [Accept(attempt.task, event.worker, event.payload), *stops]
 
     def _failed(self, event: AttemptFailed, now: float) -> list[Command]:
-        attempt, record = event.attempt, self._known(event.attempt, "failed")
-        self._free(event.worker, attempt)
-        if attempt not in record.running:
+        self._known(event.attempt, "failed")
+        self._free(event.worker, event.attempt)
+        if event.attempt not in self._running:
             return []
-        del record.running[attempt]
-        return self._count_failure(attempt, event.error, now)
+        self._drop(event.attempt)
+        return self._count_failure(event.attempt, event.worker, event.error, now)
 
     def _lost(self, worker: str, reason: str, now: float) -> list[Command]:
-        attempt = self._workers.pop(worker, None)
-        for task in self._ready.pop(worker, ()):
-            self._make_ready(task)
-        if attempt is None or attempt not in self._records[attempt.task].running:
+        gone = self._workers.pop(worker, None)
+        if gone is None or gone.attempt is None or gone.attempt not in self._running:
             return []
-        record = self._records[attempt.task]
-        del record.running[attempt]
-        record.losses += 1
-        self._tell(attempt.task, now, f"{attempt} lost with {worker}: {reason}")
-        if record.done:
-            return []
-        if self._policy.again_after_loss(record.losses):
-            return [self._again(attempt.task, reason, record.losses, now)]
-        return [self._abort(_killer(attempt, record.losses, reason))]
+        self._drop(gone.attempt)
+        return self._count_loss(gone.attempt, f"lost with {worker}: {reason}", now)
 
     def _stop_late(self, now: float) -> list[Command]:
         commands: list[Command] = []
-        if self._policy.timeout is None:
-            return commands
-        for task, record in self._records.items():
-            for attempt, deadline in list(record.running.items()):
-                if deadline is not None and deadline <= now:
-                    commands.append(self._stop(attempt, now))
-                    error = _too_long(attempt, self._policy.timeout)
-                    commands += self._count_failure(attempt, error, now)
-                    self._tell(task, now, f"{attempt} ran too long")
+        for run in self._running.too_long(now):
+            commands.append(self._stop(run.attempt, now))
+            error = verdicts.too_long(run.attempt, now - run.started)
+            commands += self._count_failure(run.attempt, run.worker, error, now)
+        for run in self._running.silent(now):
+            commands.append(self._stop(run.attempt, now))
+            commands += self._count_loss(run.attempt, f"{run.worker} fell silent", now)
         return commands
 
     # -- decisions ------------------------------------------------------------
 
-    def _count_failure(self, attempt: Attempt, error: GradfoldError, now: float) -> list[Command]:
+    def _count_failure(
+        self, attempt: Attempt, worker: str, error: GradfoldError, now: float
+    ) -> list[Command]:
         task, record = attempt.task, self._records[attempt.task]
-        record.failures += 1
-        self._tell(task, now, f"{attempt} failed: {error.what}")
-        if self._policy.again(error, record.failures):
-            return [self._again(task, error.what, record.failures, now)]
+        self._tell(attempt, now, f"failed: {error.what}")
+        before = len(self._memory.skipped.blocks)
+        if self._memory.skipped.consider(error):
+            skipped = len(self._memory.skipped.blocks) > before
+            skips = [Skip(error.place.block or 0, error)] if skipped else []
+            return [*skips, *self._again(task, error.what, 0.0, now)]
         if not error.retryable:
             return [self._abort(error)]
-        what = f"Task {task} failed in each of its {record.failures} attempts"
-        return [self._abort(TaskFailed(what, error))]
+        record.failures += 1
+        if worker in self._workers:
+            self._memory.exclusions.strike(worker, self._workers[worker].host, now)
+        if self._policies.retry.again(error, record.failures) or record.running:
+            return self._again(task, error.what, self._policies.retry.delay(record.failures), now)
+        return [self._abort(verdicts.exhausted(task, record.failures, error))]
 
-    def _again(self, task: Task, reason: str, count: int, now: float) -> Retry:
-        heapq.heappush(self._delayed, (now + self._policy.delay(count), task))
-        return Retry(task, reason)
+    def _count_loss(self, attempt: Attempt, reason: str, now: float) -> list[Command]:
+        record = self._records[attempt.task]
+        record.losses += 1
+        self._tell(attempt, now, reason)
+        if self._policies.retry.again_after_loss(record.losses) or record.running:
+            return self._again(attempt.task, reason, self._policies.retry.delay(record.losses), now)
+        return [self._abort(verdicts.killer(attempt, record.losses, reason))]
 
-    def _launch(self, now: float) -> list[Command]:
+    def _again(self, task: Task, reason: str, delay: float, now: float) -> list[Command]:
+        if not self._records[task].running:  # else its other attempt decides
+            heapq.heappush(self._delayed, (now + delay, task))
+        return [Retry(task, reason)]
+
+    def _launch_ready(self, now: float) -> list[Command]:
         commands: list[Command] = []
-        for worker in [name for name, busy in self._workers.items() if busy is None]:
-            task = self._next_for(worker)
-            if task is None:
-                break
-            record = self._records[task]
-            attempt = Attempt(task, record.started)
-            record.started += 1
-            timeout = self._policy.timeout
-            record.running[attempt] = None if timeout is None else now + timeout
-            self._workers[worker] = attempt
-            self._tell(task, now, f"{attempt} launched on {worker}")
-            commands.append(Launch(attempt, worker))
+        if not self._ready:
+            return commands
+        hosts = {worker.host for worker in self._workers.values()}
+        for name in self._idle(now):
+            task = self._ready.take(name, self._workers[name].host, hosts, now)
+            if task is not None:
+                commands.append(self._launch(task, name, now))
         return commands
 
-    def _next_for(self, worker: str) -> Task | None:
-        others = max(self._ready.values(), key=len)
-        for queue in (self._ready.get(worker), self._ready[None], others):
-            if queue:
-                return queue.popleft()
-        return None
+    def _launch_copies(self, now: float) -> list[Command]:
+        commands: list[Command] = []
+        if self._ready or self._delayed:
+            return commands
+        late = [attempt.task for when, attempt in self._copyable() if when <= now]
+        for task, name in zip(late, self._idle(now) if late else (), strict=False):
+            commands.append(self._launch(task, name, now))
+        return commands
 
-    def _make_ready(self, task: Task) -> None:
-        wanted = self._affinity.get(task.node)
-        home = wanted if wanted in self._workers or not self._workers else None
-        self._ready.setdefault(home, deque()).append(task)
+    def _copyable(self) -> list[tuple[float, Attempt]]:
+        """Return the stragglers that another attempt may be put beside, and from when on."""
+        policy = self._policies.speculation
+        return [
+            (when, attempt)
+            for when, attempt in self._running.stragglers()
+            if policy and len(self._records[attempt.task].running) < policy.copies
+        ]
+
+    def _idle(self, now: float) -> list[str]:
+        idle = [name for name, worker in self._workers.items() if worker.attempt is None]
+        if not idle:
+            return idle
+        exclusions, workers = self._memory.exclusions, self._workers
+        names = exclusions.allowed(workers, now)
+        hosts = exclusions.allowed(sorted({w.host for w in workers.values()}), now)
+        return [name for name in idle if name in names and workers[name].host in hosts]
+
+    def _launch(self, task: Task, worker: str, now: float) -> Launch:
+        record = self._records[task]
+        attempt = Attempt(task, record.started)
+        record.started += 1
+        record.running.add(attempt)
+        self._running.start(attempt, worker, now)
+        self._workers[worker].attempt = attempt
+        self._tell(attempt, now, f"launched on {worker}")
+        return Launch(attempt, worker, self._memory.skipped.within(task.low, task.high))
 
     def _stop(self, attempt: Attempt, now: float) -> Stop:
-        record = self._records[attempt.task]
-        del record.running[attempt]
-        self._tell(attempt.task, now, f"{attempt} stopped")
-        worker = next(name for name, busy in self._workers.items() if busy == attempt)
-        return Stop(attempt, worker)
+        self._tell(attempt, now, "stopped")
+        return Stop(attempt, self._drop(attempt).worker)
 
     def _abort(self, error: GradfoldError) -> Abort:
         self._aborted = True
@@ -245,9 +290,13 @@ class Scheduler:
 
     # -- bookkeeping ----------------------------------------------------------
 
+    def _drop(self, attempt: Attempt) -> Run:
+        self._records[attempt.task].running.discard(attempt)
+        return self._running.end(attempt)
+
     def _free(self, worker: str, attempt: Attempt) -> None:
-        if self._workers.get(worker) == attempt:
-            self._workers[worker] = None
+        if worker in self._workers and self._workers[worker].attempt == attempt:
+            self._workers[worker].attempt = None
 
     def _known(self, attempt: Attempt, what: str) -> _Record:
         record = self._records.get(attempt.task)
@@ -256,35 +305,5 @@ class Scheduler:
             raise ImpossibleTransition(f"{attempt} {what} and was never launched\n{story}")
         return record
 
-    def _tell(self, task: Task, now: float, what: str) -> None:
-        self._records[task].story.append(f"{now:.3f}  {what}")
-
-
-def _nondeterministic(attempt: Attempt) -> NondeterministicMap:
-    return NondeterministicMap(
-        f"Two attempts of task {attempt.task} returned different bits",
-        place=Place(attempt=str(attempt)),
-        cause="map depends on more than its block and point: the time, a global, "
-        "an unseeded generator, the order of a set",
-        remedy="draw random numbers keyed by block and pass, and keep map free of side effects",
-    )
-
-
-def _killer(attempt: Attempt, losses: int, reason: str) -> TaskFailed:
-    last = GradfoldError(
-        f"{losses} workers were lost while they ran task {attempt.task}",
-        place=Place(block=attempt.task.low, attempt=str(attempt)),
-        cause=f"the last: {reason}; the task may need more memory than there is, "
-        "or crash the interpreter",
-        remedy="use a smaller block size or fewer workers, and look at the worker's output above",
-    )
-    return TaskFailed(f"Task {attempt.task} is held to be the cause", last)
-
-
-def _too_long(attempt: Attempt, timeout: float) -> TaskTimeout:
-    return TaskTimeout(
-        f"Attempt {attempt} ran longer than {timeout:g} s",
-        place=Place(block=attempt.task.low, attempt=str(attempt)),
-        cause="the time limit of a task is too short for a block, or the task hangs",
-        remedy="raise the time limit (--task-timeout), or use a smaller block size",
-    )
+    def _tell(self, attempt: Attempt, now: float, what: str) -> None:
+        self._records[attempt.task].story.append(f"{now:.3f}  {attempt} {what}")

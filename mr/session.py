@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from mr.badblocks import BadBlocks
 from mr.config import Config
 from mr.drive import Driver
 from mr.engine import Engine, Program, Round
-from mr.errors import EmptyDataset, UsageError
+from mr.errors import EmptyDataset, GradfoldError, UsageError
 from mr.events import Event, PassFinished, PassStarted
 from mr.job import FoldJob
 from mr.ledger import Ledger, MemoryLedger
+from mr.policies import Policies
+from mr.recollection import Recollection
 from mr.reduce import cover
 from mr.registry import ENGINES, WRAPPERS
 from mr.retry import RetryPolicy
@@ -36,13 +39,13 @@ THREADS_BELOW = 2 << 30
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a job is carried out; nothing here changes its result.
+    """How a job is carried out.
 
     Parameters
     ----------
     engine : str
-        A registered engine, or ``auto``: by the size of the data and whether the
-        job's kernels release the interpreter's lock.
+        A registered engine, with its options after a colon if it has any, or ``auto``:
+        by the size of the data and whether kernels release the interpreter's lock.
     workers : int, optional
         By default the number of processors.
     faults : str, optional
@@ -50,6 +53,9 @@ class RunOptions:
     task_timeout : float, optional
         Seconds that an attempt may run; by default as long as it takes, or
         10 where faults are injected, since some hang.
+    on_bad_block : str
+        ``fail``, or ``skip:MAX``: leave out up to so many blocks that cannot be read as
+        data. The one field that may change a result; what was left out is accounted for.
     run : str, optional
         A directory on any storage for the run's ledger; a run found there is resumed.
     checkpoint_interval : float
@@ -64,6 +70,7 @@ class RunOptions:
     workers: int | None = None
     faults: str | None = None
     task_timeout: float | None = None
+    on_bad_block: str = "fail"
     run: str | None = None
     checkpoint_interval: float = 1.0
     call: Mapping[str, Any] | None = None
@@ -71,17 +78,22 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be, before anything starts."""
-        if self.engine != "auto" and self.engine not in ENGINES.entries():
+        name = self.engine.partition(":")[0]
+        if self.engine != "auto" and name not in ENGINES.entries():
             names = ", ".join(["auto", *sorted(ENGINES.entries())])
             raise UsageError(f"There is no engine {self.engine!r}", remedy=f"use one of {names}")
         if self.task_timeout is not None and self.task_timeout <= 0:
             raise UsageError(f"A time limit of {self.task_timeout} s is not positive")
+        BadBlocks.parse(self.on_bad_block)
 
     @property
-    def policy(self) -> RetryPolicy:
-        """How tasks are retried."""
+    def policies(self) -> Policies:
+        """What the scheduler decides by."""
         hanging = 10.0 if self.faults else None
-        return replace(RetryPolicy(), timeout=self.task_timeout or hanging)
+        return Policies(
+            retry=RetryPolicy(timeout=self.task_timeout or hanging),
+            bad_blocks=BadBlocks.parse(self.on_bad_block),
+        )
 
     def engine_for(self, dataset: Dataset, workers: int, *, releases_lock: bool) -> str:
         """Return the engine that ``auto`` stands for."""
@@ -97,22 +109,36 @@ class RunOptions:
 class Session:
     """Runs jobs over a dataset, one pass after the other, on workers that stay up.
 
-    Attributes
+    ``emit`` writes an event to the ledger, then tells the listeners.
+
+    Parameters
     ----------
-    engine : str
-        Name of the engine.
-    passes : int
-        Reads of the data so far, the survey left out.
-    retries : int
-        Attempts beyond the first of each task.
+    workers : Engine
+    config : Config
+    ledger : Ledger
+    listeners : sequence of callable
+        Told of every event.
+    policies : Policies
     """
 
-    driver: Driver
+    workers: Engine
     config: Config
     ledger: Ledger
     listeners: Sequence[Listener] = ()
-    passes: int = 0
+    policies: Policies = field(default_factory=Policies)
     _programs: dict[tuple[int, int], Program] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Put a driver before the engine."""
+        ledger, listeners = self.ledger, self.listeners
+
+        def emit(event: Event) -> None:
+            ledger.record(event)
+            for listener in listeners:
+                listener(event)
+
+        self.emit = emit  # not a method: a driver that held one would keep the session alive
+        self._driver = Driver(self.workers, emit, Recollection(self.policies))
 
     @classmethod
     @contextmanager
@@ -135,9 +161,7 @@ class Session:
         with threadpool_limits(1):
             engine = _open_engine(name, config, options)
             try:
-                session = cls(Driver(engine, options.policy, lambda _: None), config, kept)
-                session.listeners = options.listeners
-                session.driver.emit = session.emit
+                session = cls(engine, config, kept, options.listeners, options.policies)
                 yield session
             finally:
                 engine.close()
@@ -146,13 +170,12 @@ class Session:
     @property
     def engine(self) -> str:
         """Name of the engine."""
-        return self.driver.engine.name
+        return self.workers.name
 
-    def emit(self, event: Event) -> None:
-        """Write an event to the ledger, then tell the listeners."""
-        self.ledger.record(event)
-        for listener in self.listeners:
-            listener(event)
+    @property
+    def skipped(self) -> Mapping[int, GradfoldError]:
+        """The blocks that were left out so far, and why."""
+        return self._driver.memory.skipped.blocks
 
     def run_pass(
         self,
@@ -181,14 +204,19 @@ class Session:
             If there are no blocks.
         """
         if not dataset.blocks:
-            raise EmptyDataset("There are no records in the dataset", place=dataset.where)
-        nodes = cover(len(dataset.blocks), self.config.workers * TASKS_PER_WORKER)
+            raise EmptyDataset(
+                "There are no records in the dataset",
+                place=dataset.where,
+                cause="its files are empty, or hold a header alone",
+                remedy="check that they were written to the end",
+            )
+        nodes = cover(len(dataset.blocks), self.workers.slots * TASKS_PER_WORKER)
         tasks = [Task(number, low, high) for low, high in nodes]
         self.emit(PassStarted(number, purpose, len(tasks)))
-        started = self.driver.clock()
+        started = self.workers.clock()
         round_ = Round(self._program(job, dataset), _read_only(point or {}))
-        total = self.driver.run_pass(round_, tasks)
-        self.emit(PassFinished(number, self.driver.clock() - started))
+        total = self._driver.run_pass(round_, tasks)
+        self.emit(PassFinished(number, self.workers.clock() - started))
         return total
 
     def survey(self, dataset: Dataset) -> Facts:
@@ -231,11 +259,13 @@ def _read_only(point: Point) -> Point:
 
 
 def _open_engine(name: str, config: Config, options: RunOptions) -> Engine:
-    engine: Engine = ENGINES.load(name).open(config)
+    kind, _, settings = name.partition(":")
+    engine: Engine = ENGINES.load(kind).open(config, settings)
     if options.faults is None:
         return engine
     try:
-        faulty: Engine = WRAPPERS.load("faults")(engine, options.faults, options.policy.attempts)
+        attempts = options.policies.retry.attempts
+        faulty: Engine = WRAPPERS.load("faults")(engine, options.faults, attempts)
     except BaseException:
         engine.close()
         raise

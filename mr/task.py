@@ -75,7 +75,9 @@ def execute(
     reader: Reader,
     point: Point,
     attempt: Attempt,
+    *,
     strike: Callable[[], None] | None = None,
+    skip: frozenset[int] = frozenset(),
 ) -> bytes | None:
     """Map the blocks of an attempt's task, merge them along the canonical tree, encode.
 
@@ -88,6 +90,8 @@ def execute(
     attempt : Attempt
     strike : callable, optional
         A fault, suffered once the last block is mapped and nothing is returned yet.
+    skip : frozenset of int
+        Blocks to leave out: they have no term.
 
     Returns
     -------
@@ -103,7 +107,7 @@ def execute(
     """
 
     def leaf(index: int) -> Statistic | None:
-        value = map_block(job, reader, index, point, attempt)
+        value = None if index in skip else map_block(job, reader, index, point, attempt)
         if strike and index == attempt.task.high - 1:
             strike()
         return value

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from mr.storage import scratch
+from mr.storage.capabilities import capabilities
 from mr.storage.errors import Place, UsageError
-from mr.storage.filesystem import capabilities, is_local, locate
+from mr.storage.filesystem import is_local, locate
 from mr.storage.translate import translated
 
 Buffer = bytes | bytearray | memoryview
@@ -108,7 +109,7 @@ def _replacing_local(path: Path) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
 @contextlib.contextmanager
@@ -120,7 +121,8 @@ def _removed_on_failure(part: Path) -> Iterator[None]:
         raise
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Make the names in a local directory outlive a power failure, where that can be asked for."""
     # Not every system and filesystem can; the file itself is safe by then.
     with contextlib.suppress(OSError):
         handle = os.open(directory, os.O_RDONLY)

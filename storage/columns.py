@@ -163,7 +163,8 @@ def concatenate(parts: Sequence[Columns]) -> Columns:
     Raises
     ------
     SchemaMismatch
-        If labels are numbers in one part and strings in another.
+        If labels are numbers in one part and strings in another, or dense parts
+        differ in width.
     """
     parts = [part for part in parts if part.rows] or parts[:1]
     if len(parts) == 1:
@@ -219,6 +220,13 @@ def _join(features: Sequence[Array | Sparse | None]) -> Array | Sparse | None:
             max(f.width for f in sparse),
         )
     dense = [f for f in features if f is not None and not isinstance(f, Sparse)]
+    widths = sorted({f.shape[1] for f in dense})
+    if len(widths) > 1:
+        raise SchemaMismatch(
+            f"Some records have {widths[0]} feature columns, and some have {widths[-1]}",
+            cause="the files of the dataset hold matrices of different widths",
+            remedy="read them as separate datasets, or make the widths agree",
+        )
     return np.concatenate(dense) if dense else None
 
 

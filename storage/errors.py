@@ -7,7 +7,8 @@
     ├── StorageError            bytes could not be had, or put
     │   ├── NotFound
     │   ├── Unreachable         retryable: the other side did not answer
-    │   └── CorruptFile         a file of ours that fails its checksum
+    │   ├── CorruptFile         a file of ours that fails its checksum
+    │   └── IncompleteOutput    the output of a job that did not end, or not yet
     ├── DataError               bytes were had, and do not mean what they should
     │   ├── MalformedRecord
     │   ├── MixedFormats
@@ -168,6 +169,10 @@ class Unreachable(StorageError):
 
 class CorruptFile(StorageError):
     """A file written by gradfold fails its checksum or is cut short."""
+
+
+class IncompleteOutput(StorageError):
+    """A directory holds the output of a job that did not end, or has not ended yet."""
 
 
 class DataError(GradfoldError):

@@ -1,13 +1,12 @@
 """Paths and URLs as files: one door to every storage that fsspec reaches.
 
-Whether a storage can do a thing is declared (`Capabilities`), never tried.
+Whether a storage can do a thing is declared (`mr.storage.capabilities`), never tried.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,8 +14,9 @@ from fsspec.core import url_to_fs
 
 from mr.storage.blocks import FileInfo
 from mr.storage.errors import NotFound, Place, StorageError, UsageError
+from mr.storage.success import committed
 from mr.storage.translate import translated
-from mr.storage.uri import common_root, file_part, parent, protocol_of, qualified
+from mr.storage.uri import common_root, file_part, parent, qualified
 
 Location = str | os.PathLike[str]
 
@@ -34,35 +34,6 @@ _VERSION_KEYS = (
     "updated",
     "created",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Capabilities:
-    """What a storage promises.
-
-    Parameters
-    ----------
-    atomic_rename : bool
-        A file renamed onto another replaces it at once: every reader sees the
-        one or the other, whole. Where it is false, a put of a whole object is
-        what is atomic.
-    writable : bool
-        Files can be written at all.
-    """
-
-    atomic_rename: bool
-    writable: bool = True
-
-
-# webhdfs renames atomically too, but its client does not say when the server refused.
-_ATOMIC_RENAME = frozenset({"file", "local", "hdfs", "viewfs"})
-_READ_ONLY = frozenset({"http", "https"})
-
-
-def capabilities(uri: str) -> Capabilities:
-    """Return what the storage of ``uri`` promises."""
-    protocol = protocol_of(uri)
-    return Capabilities(protocol in _ATOMIC_RENAME, protocol not in _READ_ONLY)
 
 
 def locate(source: Location) -> tuple[Any, str]:
@@ -153,7 +124,8 @@ def list_files(source: Location | Sequence[Location]) -> tuple[FileInfo, ...]:
     ----------
     source : str, path, or sequence of these
         A file; a directory, which is searched through all its levels; a glob;
-        or a list of these. As in Hadoop, names that begin with ``_`` or ``.``
+        or a list of these. Of a directory that a job of ours wrote, the files that
+        the job committed. As in Hadoop, names that begin with ``_`` or ``.``
         are skipped, unless they are given in full.
 
     Returns
@@ -166,6 +138,8 @@ def list_files(source: Location | Sequence[Location]) -> tuple[FileInfo, ...]:
     ------
     NotFound
         If a path does not exist, or a glob or directory has no files.
+    IncompleteOutput
+        If a directory holds the output of a job that is not, or not yet, complete.
     UsageError
         If a list is empty or names a file twice.
     """
@@ -193,7 +167,7 @@ def _expand(source: Location) -> tuple[str, list[_Found]]:
             info = fs.info(path)
             if info["type"] != "directory":
                 return parent(qualified(url, fs, path)), [_found(url, fs, info, path)]
-            root, entries = path, fs.find(path, detail=True)
+            root, entries = path, committed(fs, path, url, fs.find(path, detail=True))
         else:
             root = _fixed_part(path)
             entries = _walk(fs, fs.glob(path, detail=True))

@@ -161,12 +161,12 @@ def _weights(weight: Any) -> Array | None:
     if weight is None:
         return None
     array = np.asarray(weight, dtype=np.float64)
-    bad = np.flatnonzero(~(array >= 0))
+    bad = np.flatnonzero(~((array >= 0) & np.isfinite(array)))
     if bad.size:
         raise InvalidWeight(
             f"A weight is {array[bad[0]]}",
             place=Place(row=int(bad[0])),
-            remedy="weights are numbers not below 0; use 0 to leave a record out",
+            remedy="weights are finite and not below 0; use 0 to leave a record out",
         )
     return array
 

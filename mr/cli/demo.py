@@ -35,7 +35,11 @@ L2 = 1e-4
 @common_options
 @click.pass_obj
 def command(call: Call, *, directory: Path, rows: int, as_json: bool) -> None:
-    """Train on iris, then on a million rows while a worker is killed: the same model."""
+    """Train on real data, and lose a worker.
+
+    First on iris; then on a million rows, undisturbed, and again while one of two
+    worker processes is killed: the same model, bit for bit.
+    """
     from mr import demo
 
     demo.check_installed()

@@ -134,10 +134,13 @@ class Estimators(click.Group):
             )
 
 
-@click.command("fit", cls=Estimators, subcommand_metavar="ESTIMATOR DATA... [OPTIONS]")
+@click.command("fit", cls=Estimators, subcommand_metavar="ESTIMATOR DATA...")
 @common_options
 def command() -> None:
-    """Train a model; 'mr fit ESTIMATOR --help' lists its parameters."""
+    """Train a model.
+
+    'mr fit ESTIMATOR --help' lists the parameters of an estimator.
+    """
 
 
 def _command_for(name: str) -> click.Command:

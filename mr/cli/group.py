@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+import mr
 from mr.cli.failure import reported
 from mr.cli.options import common_options
 
@@ -73,7 +74,7 @@ class Commands(click.Group):
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="gradfold", message="gradfold %(version)s")
+@click.version_option(mr.__version__, message="gradfold %(version)s")
 @common_options
 def main() -> None:
     """MapReduce for iterative machine learning.

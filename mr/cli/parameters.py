@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import click
 
-_SECTION = re.compile(r"^Parameters\n-+\n(.*?)(?=^\S.*\n-+\n|\Z)", re.MULTILINE | re.DOTALL)
+_SECTION = re.compile(r"^Parameters\n-+\n(.*?)(?=^\S[^\n]*\n-+\n|\Z)", re.MULTILINE | re.DOTALL)
 _ENTRY = re.compile(r"^(\w+) :.*\n((?:[ ]+.*\n|\n)*)", re.MULTILINE)
 
 

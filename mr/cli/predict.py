@@ -46,7 +46,10 @@ def command(
     running: Running,
     as_json: bool,
 ) -> None:
-    """Write the predictions of a model; --id names a column that is carried through."""
+    """Predict the records of a dataset, in their order.
+
+    A column that --id names is carried through.
+    """
     from mr.tally import Tally
 
     check_writable(output)

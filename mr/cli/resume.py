@@ -35,9 +35,10 @@ def command(
     checkpoint_interval: float,
     as_json: bool,
 ) -> None:
-    """Make the call that began a run again: it goes on from the newest checkpoint.
+    """Go on with a run that was interrupted.
 
-    Engine and workers may differ from the first time; the model does not.
+    The call that began it is made again, from its newest checkpoint. Engine and
+    workers may differ from the first time; the model does not.
     """
     from mr.ledger import read_plan
 

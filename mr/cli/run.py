@@ -90,7 +90,10 @@ def command(
     only_block: int | None,
     as_json: bool,
 ) -> None:
-    """Run a FoldJob of your own; with a solver() it iterates, without it makes one pass."""
+    """Run a FoldJob of your own.
+
+    With a method solver() it iterates, without one it makes one pass.
+    """
     from mr.cli.jobfile import parse_settings
 
     check_writable(output)

@@ -296,6 +296,18 @@ def test_help_and_the_list_of_commands_import_nothing_heavy():
         assert f"  {name} " in done.stdout
 
 
+def test_options_of_an_estimator_are_made_of_its_parameters():
+    text = call("fit", "logistic", "--help").output
+    assert "--intercept / --no-intercept" in text
+    assert "[auto|lbfgs|newton]" in text
+    assert "Strength of the penalty" in text
+    assert "default: 1e-06" in text
+
+
+def test_it_says_its_version():
+    assert call("--version").output == f"gradfold {mr.__version__}\n"
+
+
 def test_it_is_a_module_too():
     done = subprocess.run(
         [*COMMAND, "engines", "--json"],

@@ -4,30 +4,103 @@ from __future__ import annotations
 
 import os
 import signal
+import time
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 
-from contracts.engines import ColumnSums, EngineContract, Failing, rows
-from mr import fold
+from contracts.engines import PATIENCE, ColumnSums, EngineContract, Failing, rows
+from mr import Sums, fold
 from mr.config import Config
-from mr.errors import TaskFailed, WorkersUnavailable
-from mr.events import WorkerJoined, WorkerLost
+from mr.engine import Engine
+from mr.errors import GradfoldError, TaskFailed, WorkersUnavailable
+from mr.events import AttemptFailed, AttemptFinished, WorkerJoined, WorkerLost
 from mr.registry import ENGINES
 from mr.storage import scratch
+from mr.task import Attempt, Fault
 
 
 class TestInline(EngineContract):
     name = "inline"
 
 
-class TestThreads(EngineContract):
+class RacingContract(EngineContract):
+    """What engines do that run beside the driver: things happen before it has heard of them."""
+
+    def has_arrived(self, engine: Engine) -> bool:
+        """Return whether a report waits to be asked for."""
+        raise NotImplementedError
+
+    def ended_unheard(self, engine: Engine) -> Attempt:
+        """Run an attempt to its end, of which the driver has not heard yet."""
+        for _ in range(self.workers):
+            worker = self.joined(engine)
+        attempt = self.submit(engine, worker)
+        deadline = time.monotonic() + PATIENCE
+        while not self.has_arrived(engine):
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        return attempt
+
+    def test_reports_nothing_of_what_was_cancelled_though_it_had_ended(self, engine) -> None:
+        engine.cancel(self.ended_unheard(engine))
+        self.wait(engine, WorkerLost)
+        self.joined(engine)
+        assert not [event for event in self.kept if isinstance(event, AttemptFinished)]
+
+    def test_takes_work_for_a_worker_that_is_gone(self, engine) -> None:
+        worker = self.joined(engine)
+        self.submit(engine, worker, fault=Fault.KILL)
+        self.wait(engine, WorkerLost)
+        self.submit(engine, worker)  # as for an event that came with the loss, and before it
+        assert not [event for event in engine.events(0.05) if isinstance(event, AttemptFinished)]
+        self.submit(engine, self.joined(engine))
+        assert self.wait(engine, AttemptFinished).worker != worker
+
+
+class TestThreads(RacingContract):
     name = "threads"
 
+    def has_arrived(self, engine) -> bool:
+        return not engine._happened.empty()
 
-class TestProcesses(EngineContract):
+
+class Mine(GradfoldError):
+    """An error of a user's own, of a module that the driver alone can import."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return import_module, ("no.such.module",)
+
+
+def mine() -> None:
+    raise Mine("mine", cause="a lock", remedy="open it")
+
+
+class TestProcesses(RacingContract):
     name = "processes"
+
+    def has_arrived(self, engine) -> bool:
+        return not engine._inbox.empty()
+
+    def test_reports_an_error_that_cannot_travel_by_its_words(self, engine) -> None:
+        worker = self.joined(engine)
+        self.submit(engine, worker, Failing(mine))
+        error = self.wait(engine, AttemptFailed).error
+        assert error.what == "Mine: mine"
+        assert (error.cause, error.remedy, error.place.block) == ("a lock", "open it", 0)
+        self.submit(engine, worker)
+        self.wait(engine, AttemptFinished)
+
+    def test_keeps_the_point_of_one_round_alone(self, engine) -> None:
+        worker = self.joined(engine)
+        for number in range(5):
+            self.submit(engine, worker, point={"shift": np.array(float(number))})
+            assert Sums.decode(self.wait(engine, AttemptFinished).payload)["sum"].size
+            assert len(list(engine._directory.glob("round-*"))) == 1
 
     def test_leaves_nothing_behind(self) -> None:
         before = set(psutil.Process().children(recursive=True))

@@ -12,6 +12,7 @@ import fsspec
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
+from mr.storage.capabilities import capabilities
 from mr.storage.errors import (
     GradfoldError,
     NotFound,
@@ -20,7 +21,6 @@ from mr.storage.errors import (
     UsageError,
 )
 from mr.storage.filesystem import (
-    capabilities,
     is_local,
     list_files,
     locate,

@@ -1,0 +1,1 @@
+"""A virtual cluster in virtual time: the real scheduler, driver, ledger and map functions in it."""
