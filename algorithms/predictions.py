@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-_KINDS = "ifU"
+KINDS = "ifU"
 """Kinds of ids, each of which can hold those before it."""
 
 
@@ -62,7 +62,7 @@ class PredictJob(FoldJob):
         found = scores(block, self.model)
         if found.rows == 0:
             return None
-        kinds = [found.ids is not None and found.ids.dtype.kind == kind for kind in _KINDS]
+        kinds = [found.ids is not None and found.ids.dtype.kind == kind for kind in KINDS]
         return Sums(rows=found.rows, ids=np.array(kinds) * found.rows)
 
 
@@ -135,16 +135,22 @@ class Predictions:
         self,
         url: str,
         format: str | None = None,  # noqa: A002 - the word that users know
+        *,
+        overwrite: bool = False,
         **settings: Unpack[Settings],
     ) -> int:
-        """Write all predictions to a file: whole or not at all, replacing, in bounded memory.
+        """Write all predictions: whole or not at all, in bounded memory.
 
         Parameters
         ----------
         url : str
-            Path or URL on any storage.
+            Path or URL on any storage. A file of that name is replaced. Where it ends in
+            ``/``, a directory: the workers write its files, one for each block in their
+            order, and it appears with all of them, and a ``_SUCCESS`` that lists them.
         format : {"parquet", "csv", "jsonl"}, optional
-            By default told by the suffix.
+            By default told by the suffix; of the files of a directory, Parquet.
+        overwrite : bool
+            Replace a directory that is there, once the new one is ready.
         **settings
             Fields of `RunOptions`: ``engine``, ``workers``, ``faults``, …
 
@@ -156,7 +162,8 @@ class Predictions:
         Raises
         ------
         UsageError
-            If the format is not known, or nothing can be written there.
+            If the format is not known, nothing can be written there, or a directory that
+            is there may not be replaced.
         MissingValues, SchemaMismatch, EmptyDataset
             If the data does not suit the model.
         StorageError
@@ -164,6 +171,11 @@ class Predictions:
         """
         from mr.storage.export import target_format, write_tables
 
+        if url.endswith("/"):
+            from mr.algorithms.prediction_parts import write_parts
+
+            kind = target_format(url, format or "parquet")
+            return write_parts(self, url, kind, settings, overwrite=overwrite)
         kind = target_format(url, format)  # refused before anything is computed
         schema, rows = self._compute(settings)
         write_tables(url, kind, schema, self._tables(schema, rows))
@@ -178,9 +190,10 @@ class Predictions:
                 place=self.dataset.where,
                 remedy="check the file, or the share that was selected",
             )
-        return self._schema(total["ids"]), int(total["rows"])
+        return self.schema_of(total["ids"]), int(total["rows"])
 
-    def _schema(self, kinds: Array) -> pa.Schema:
+    def schema_of(self, kinds: Array) -> pa.Schema:
+        """Return the columns of the predictions, given which of `KINDS` the ids are of."""
         import pyarrow as pa
 
         classes = shown(self.model.classes)
@@ -204,22 +217,27 @@ class Predictions:
         for block in Reader(self.dataset, Config.from_environment().cache()):
             found = scores(block, self.model)
             if found.rows:
-                yield _table(found, shown(self.model.classes), schema, done)
+                yield table_of(found, shown(self.model.classes), schema, done)
             done += found.rows
         if done != rows:
-            raise StorageError(
-                f"{rows} records became {done}",
-                place=self.dataset.where,
-                cause="the data changed while it was read",
-                remedy="start again once nothing writes to it",
-            )
+            raise self.changed(f"{rows} records became {done}")
+
+    def changed(self, what: str) -> StorageError:
+        """Return the error for data that is not the same when it is read again."""
+        return StorageError(
+            what,
+            place=self.dataset.where,
+            cause="the data changed while it was read",
+            remedy="start again once nothing writes to it",
+        )
 
     def __repr__(self) -> str:
         """Show what is predicted, without computing it."""
         return f"Predictions({len(self.model.classes)} classes, {self.dataset!r})"
 
 
-def _table(found: Scores, classes: Array, schema: pa.Schema, start: int) -> pa.Table:
+def table_of(found: Scores, classes: Array, schema: pa.Schema, start: int) -> pa.Table:
+    """Return the predictions of a block whose first record has the number ``start``."""
     import pyarrow as pa
 
     numbers = np.arange(start, start + found.rows)

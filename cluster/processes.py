@@ -19,8 +19,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Self, cast
@@ -30,7 +30,7 @@ from mr import ship
 from mr.cluster.worker import Message, versions
 from mr.config import Config
 from mr.engine import Program, Round, Work, refuse_options
-from mr.errors import WorkersUnavailable
+from mr.errors import GradfoldError, UsageError, WorkersUnavailable
 from mr.events import (
     AttemptFailed,
     AttemptFinished,
@@ -42,6 +42,7 @@ from mr.events import (
 from mr.storage import scratch
 from mr.storage.cache import write_whole
 from mr.storage.container import encode
+from mr.storage.translate import translated
 from mr.task import Attempt
 
 STILLBORN = 3
@@ -142,12 +143,14 @@ class ProcessesEngine:
     def _start(self) -> None:
         name = f"worker-{self._started}"
         self._started += 1
-        process = subprocess.Popen(
-            [sys.executable, "-m", "mr.cluster.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=_environment(),
-        )
+        # -P: a file in the working directory that is called like a module must not shadow it.
+        with _interrupts_held():
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "mr.cluster.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=_environment(),
+            )
         worker = _Worker(name, process)
         self._workers[name] = worker
         threading.Thread(target=self._listen, args=(worker,), daemon=True).start()
@@ -208,7 +211,7 @@ class ProcessesEngine:
         for number, (known, _) in enumerate(self._programs):
             if known is program:
                 return number
-        data = ship.dumps((program.job, program.dataset))
+        data = _shipped(program)
         self._programs.append((program, data))
         return len(self._programs) - 1
 
@@ -216,7 +219,9 @@ class ProcessesEngine:
         if self._round is not round_:
             self._point().unlink(missing_ok=True)  # a round ends before the next begins
             self._round, self._rounds = round_, self._rounds + 1
-            write_whole(self._point(), encode({}, round_.point))
+            path = self._point()
+            with translated(str(path)):
+                write_whole(path, encode({}, round_.point))
         return self._rounds
 
     def _point(self) -> Path:
@@ -239,6 +244,33 @@ def _payload(result: bytes | Path | None) -> bytes | memoryview | None:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     result.unlink()
     return memoryview(mapped)
+
+
+def _shipped(program: Program) -> bytes:
+    try:
+        return ship.dumps((program.job, program.dataset))
+    except GradfoldError:
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"The job cannot be sent to worker processes: {error}",
+            cause="the job, or what its functions refer to, holds something of this process "
+            "alone: a lock, an open file, a connection",
+            remedy="make that inside map, or use engine='inline' or 'threads'",
+        ) from error
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Start a process in which Ctrl-C, the driver's to handle, waits until it is ignored."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _environment() -> dict[str, str]:

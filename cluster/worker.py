@@ -25,13 +25,14 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from mr.config import Config
-from mr.errors import GradfoldError
+from mr.errors import GradfoldError, UsageError
 from mr.job import FoldJob
 from mr.solver import Point
 from mr.storage.cache import write_whole
 from mr.storage.container import map_file
 from mr.storage.dataset import Dataset
 from mr.storage.reader import Reader
+from mr.storage.translate import translated
 from mr.task import Attempt, Fault, execute, injected
 
 INLINE_BYTES = 1 << 16
@@ -64,15 +65,14 @@ class Worker:
         self._scratch = scratch
         self._cache = config.cache()
         self._send = send
-        self._programs: dict[int, tuple[FoldJob, Reader]] = {}
+        self._programs: dict[int, tuple[FoldJob, Reader] | bytes] = {}
         self._point: tuple[int, Point] = (-1, {})
 
     def serve(self, message: Message) -> None:
         """Act on one message of the driver."""
         match message:
             case "program", number, data:
-                job, dataset = cast("tuple[FoldJob, Dataset]", pickle.loads(data))  # noqa: S301 - from our own driver
-                self._programs[number] = (job, Reader(dataset, self._cache))
+                self._programs[number] = data  # loaded by the first attempt, which can fail
             case "round", number, path:
                 self._point = (number, map_file(path, verify=False)[1])
             case "work", program, attempt, fault, skip:
@@ -85,17 +85,42 @@ class Worker:
     ) -> None:
         strike = None if fault is None else lambda: _suffer(fault, attempt)
         try:
-            job, reader = self._programs[program]
+            job, reader = self._program(program)
             payload = execute(job, reader, self._point[1], attempt, strike=strike, skip=skip)
+            result = self._result(attempt, payload)
         except GradfoldError as error:
             self._send(("failed", attempt, _portable(error)))
-            return
-        if payload is not None and len(payload) > INLINE_BYTES:
-            path = self._scratch / f"{attempt}.gfc"
-            write_whole(path, [payload])
-            self._send(("finished", attempt, path))
         else:
-            self._send(("finished", attempt, payload))
+            self._send(("finished", attempt, result))
+
+    def _program(self, number: int) -> tuple[FoldJob, Reader]:
+        """Return a job and what opens its blocks, loaded where it was not yet."""
+        held = self._programs[number]
+        if isinstance(held, bytes):
+            job, dataset = _loaded(held)
+            self._programs[number] = held = job, Reader(dataset, self._cache)
+        return held
+
+    def _result(self, attempt: Attempt, payload: bytes | None) -> bytes | Path | None:
+        """Return what is sent of a result: itself, or the file that holds a large one."""
+        if payload is None or len(payload) <= INLINE_BYTES:
+            return payload
+        path = self._scratch / f"{attempt}.gfc"
+        with translated(str(path)):
+            write_whole(path, [payload])
+        return path
+
+
+def _loaded(data: bytes) -> tuple[FoldJob, Dataset]:
+    try:
+        return cast("tuple[FoldJob, Dataset]", pickle.loads(data))  # noqa: S301 - from our own driver
+    except Exception as error:
+        raise UsageError(
+            f"A worker cannot load the job: {type(error).__name__}: {error}",
+            cause="it refers to a module that only the driver has, or fails to be unpickled",
+            remedy="define the job in a file or script that workers can import, or pass the module "
+            "to cloudpickle.register_pickle_by_value",
+        ) from error
 
 
 def _portable(error: GradfoldError) -> GradfoldError:
@@ -122,7 +147,17 @@ def _take_pipes() -> tuple[IO[bytes], IO[bytes]]:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(2, 1)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: _let_go(inbox, outbox))
     return inbox, outbox
+
+
+def _let_go(*pipes: IO[bytes]) -> None:
+    """Keep a child that user code forks from holding the driver's pipes open after our death."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for pipe in pipes:
+        os.dup2(nothing, pipe.fileno(), inheritable=False)
+    os.close(nothing)
 
 
 def _listen(inbox: IO[bytes], messages: queue.SimpleQueue[Message]) -> None:
@@ -144,6 +179,8 @@ def _live(send: Callable[[Message], None]) -> None:
 def main() -> None:
     """Serve until the driver's pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
+    if hasattr(signal, "pthread_sigmask"):  # the driver held it until here
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     inbox, outbox = _take_pipes()
     scratch, config, path = pickle.load(inbox)  # noqa: S301 - from our own driver
     sys.path[:] = path

@@ -67,12 +67,12 @@ class Driver:
         hosts = {task.node: hosts_of(blocks[task.low : task.high]) for task in tasks}
         scheduler = Scheduler(tasks, self.memory, hosts, clock())
         try:
-            for joined in list(self.workers.values()):
-                self._carry_out(scheduler.handle(joined, clock()), round_, reducer)
+            for joined in self.workers.values():
+                scheduler.handle(joined, clock())
             while not scheduler.done:
+                self._carry_out(scheduler.tick(clock()), round_, reducer)
                 for event in self._noted(self.engine.events(self._patience(scheduler))):
                     self._carry_out(scheduler.handle(event, clock()), round_, reducer)
-                self._carry_out(scheduler.tick(clock()), round_, reducer)
         except BaseException:
             for attempt in scheduler.running:  # the next pass must not hear of them
                 self.engine.cancel(attempt)

@@ -55,7 +55,7 @@ def iterate(job: FoldJob, solver: Solver[S], dataset: Dataset, session: Session)
     session.emit(RunStarted(type(job).__name__, session.engine, len(dataset.blocks), passes))
     while not solver.status(state).done:
         point = solver.ask(state)
-        total = session.run_pass(job, dataset, point, number=passes + 1, purpose="fit")
+        total = session.run_pass(job, dataset, point, "fit")
         state = solver.tell(state, job.evaluate(total, point))
         passes += 1
         session.emit(RoundFinished(passes, dict(solver.report(state))))

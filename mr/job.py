@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from mr.errors import EmptyDataset
 from mr.solver import Evaluation, Point
 from mr.statistic import Statistic, Sums
 from mr.storage.reader import BlockView
@@ -59,9 +60,24 @@ class FoldJob(ABC):
 
         The default takes sums called ``loss``, ``gradient`` and, if there is
         one, ``weight``, and returns an `Evaluation` of the mean.
+
+        Raises
+        ------
+        EmptyDataset
+            If there is nothing to evaluate at a point: no block had a term, or the
+            weights sum to zero.
         """
-        del point
+        if total is None and point:
+            raise _nothing("No record of the dataset has anything to add")
         if not isinstance(total, Sums) or "loss" not in total or "gradient" not in total:
             return total
         weight = float(total["weight"]) if "weight" in total else 1.0
+        if weight == 0:
+            raise _nothing("The weights of all records sum to zero")
         return Evaluation(float(total["loss"]) / weight, total["gradient"] / weight)
+
+
+def _nothing(what: str) -> EmptyDataset:
+    return EmptyDataset(
+        what, remedy="check the weights, or the share of the dataset that was selected"
+    )

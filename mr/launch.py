@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -60,7 +61,7 @@ def fold(job: FoldJob, dataset: Dataset, **settings: Unpack[Settings]) -> Statis
     >>> fold(Total(), Dataset.from_arrays(np.ones((10, 2))))["sum"].tolist()
     [10.0, 10.0]
     """
-    identity = {"job": type(job).__qualname__, "dataset": dataset.digest()}
+    identity = {"job": described(job), "dataset": dataset.digest()}
     lock = job.releases_lock
     with launch(dataset, RunOptions(**settings), identity, releases_lock=lock) as session:
         return session.run_pass(job, dataset)
@@ -84,11 +85,7 @@ def solve(
     LedgerMismatch
         If ``run`` holds another run.
     """
-    identity = {
-        "job": type(job).__qualname__,
-        "solver": type(solver).__qualname__,
-        "dataset": dataset.digest(),
-    }
+    identity = {"job": described(job), "solver": described(solver), "dataset": dataset.digest()}
     lock = job.releases_lock
     with launch(dataset, RunOptions(**settings), identity, releases_lock=lock) as session:
         return iterate(job, solver, dataset, session)
@@ -125,8 +122,26 @@ def launch(
             "call": options.call,
         }
         ledger = RunDirectory.open(options.run, plan, options.checkpoint_interval)
-    with Session.open(dataset, options, releases_lock=releases_lock, ledger=ledger) as session:
-        yield session
+    try:
+        with Session.open(dataset, options, releases_lock=releases_lock, ledger=ledger) as session:
+            yield session
+    finally:
+        if ledger is not None:
+            ledger.close()
+
+
+def described(thing: Any) -> dict[str, Any]:
+    """Return the class of a job or solver and its plain attributes; arrays by their digest."""
+
+    def shown(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            body = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+            return f"{value.dtype.str} {value.shape} {body[:16]}"
+        plain = value is None or isinstance(value, bool | int | float | str)
+        return value if plain else type(value).__qualname__
+
+    held = {name: shown(value) for name, value in sorted(getattr(thing, "__dict__", {}).items())}
+    return {"class": type(thing).__qualname__, **held}
 
 
 def versions() -> dict[str, str]:

@@ -6,6 +6,10 @@
     schema.gfc                the survey of the data
     checkpoint-000012.gfc     the solver's state after 12 passes; the newest two are kept
     events-000003.jsonl       numbered, immutable segments, since object stores cannot append
+    driver-000003.json        who drives it, and driver.lock; see `mr.fencing`
+
+The plan and the claim of its driver must be written before a run begins. A checkpoint or a
+segment that cannot be is given up with a warning: losing one must not lose the run.
 """
 
 from __future__ import annotations
@@ -16,10 +20,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from mr.errors import CorruptFile, LedgerMismatch, NotFound, Place, UsageError
+from mr.errors import CorruptFile, LedgerMismatch, NotFound, Place, StorageError, UsageError
 from mr.events import Event, to_json
+from mr.fencing import Fence
 from mr.storage import atomic, directory
+from mr.storage.capabilities import capabilities
 from mr.storage.container import Array, pack, unpack
+from mr.storage.exclusive import create_exclusively
+from mr.storage.patience import patiently
 
 log = logging.getLogger(__name__)
 
@@ -100,11 +108,12 @@ class RunDirectory:
         self._clock = clock
         self._written = clock()
         self._lines: list[str] = []
-        self._segments = _number(self._names("events-")[-1:])
+        self._fence: Fence | None = None
+        self._segments = self._counted()
 
     @classmethod
     def open(cls, url: str, plan: Mapping[str, Any], interval: float = 1.0) -> RunDirectory:
-        """Begin a run, or go on with one of the same plan.
+        """Begin a run, or go on with one of the same plan, as its one driver until `close`.
 
         Parameters
         ----------
@@ -117,30 +126,49 @@ class RunDirectory:
         ------
         LedgerMismatch
             If the directory holds a run of another plan; names what differs.
+        Fenced
+            If the run has a driver that can be seen to live.
+        StorageError
+            If plan or claim cannot be written.
         """
         ledger = cls(url, interval)
-        try:
-            held = read_plan(url)
-        except NotFound:
-            body = json.dumps(plan, indent=2, sort_keys=True, default=str)
-            atomic.write_bytes(f"{ledger.url}/plan.json", body.encode())
-            return ledger
-        _hold_to(held, json.loads(json.dumps(plan, default=str)), url)
+        _hold_to(patiently(lambda: _begun(ledger.url, plan)), plan, url)
+        ledger._fence = Fence.take(ledger.url)
+        ledger._segments = ledger._counted()  # what the driver before wrote last is there now
         return ledger
+
+    def close(self) -> None:
+        """Let another driver have the run."""
+        if self._fence is not None:
+            self._fence.release()
 
     def record(self, event: Event) -> None:
         """Take down an event; it is written with the next checkpoint, or at the end."""
         self._lines.append(json.dumps({"time": time.time(), **to_json(event)}))
 
     def save(self, name: str, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-        """Write arrays under a name, whole or not at all."""
-        atomic.write_bytes(f"{self.url}/{name}.gfc", pack(meta, arrays))
+        """Write arrays under a name, whole or not at all.
+
+        Raises
+        ------
+        Fenced
+            If another driver took over.
+        StorageError
+            If they cannot be written.
+        """
+        body = pack(meta, arrays)
+
+        def write() -> None:
+            self._check()
+            atomic.write_bytes(f"{self.url}/{name}.gfc", body)
+
+        patiently(write)
 
     def load(self, name: str) -> Saved | None:
         """Return what was saved under a name; a damaged file is reported and passed over."""
         uri = f"{self.url}/{name}.gfc"
         try:
-            return unpack(directory.read_bytes(uri), source=uri)
+            return unpack(patiently(lambda: directory.read_bytes(uri)), source=uri)
         except NotFound:
             return None
         except CorruptFile as error:
@@ -148,15 +176,24 @@ class RunDirectory:
             return None
 
     def checkpoint(self, passes: int, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> bool:
-        """Write the state if the interval is over, and drop all but the newest two."""
+        """Write the state if the interval is over, and drop all but the newest two.
+
+        Raises
+        ------
+        Fenced
+            If another driver took over.
+        """
         now = self._clock()
         if now - self._written < self._interval:
             return False
-        self.save(f"checkpoint-{passes:06d}", meta, arrays)
-        self._written = now
+        self._written = now  # also where it fails: the next try is an interval away
+        try:
+            self.save(f"checkpoint-{passes:06d}", meta, arrays)
+        except StorageError as error:
+            log.warning("the run goes on without a checkpoint after pass %d: %s", passes, error)
+            return False
         self.flush()
-        for name in self._names("checkpoint-")[:-KEPT]:
-            directory.remove(f"{self.url}/{name}")
+        self._prune()
         return True
 
     def newest(self) -> tuple[int, Saved] | None:
@@ -169,16 +206,57 @@ class RunDirectory:
         return None
 
     def flush(self) -> None:
-        """Write what was recorded as the next segment."""
+        """Write what was recorded as the next segment; what cannot be written waits for the next.
+
+        Raises
+        ------
+        Fenced
+            If another driver took over.
+        """
         if not self._lines:
             return
-        self._segments += 1
-        body = "".join(line + "\n" for line in self._lines)
-        atomic.write_bytes(f"{self.url}/events-{self._segments:06d}.jsonl", body.encode())
+        body = "".join(line + "\n" for line in self._lines).encode()
+        try:
+            patiently(lambda: self._write_segment(body))
+        except StorageError as error:
+            log.warning("the run goes on, its events are not written yet: %s", error)
+            return
         self._lines.clear()
 
+    def _write_segment(self, body: bytes) -> None:
+        self._check()
+        exclusive = capabilities(self.url).exclusive_create
+        while True:
+            number = self._segments + 1
+            uri = f"{self.url}/events-{number:06d}.jsonl"
+            if not exclusive:
+                atomic.write_bytes(uri, body)
+            elif not create_exclusively(uri, body):
+                # Another driver's: either it has the run now, or it had it, was stopped in
+                # the middle of this, and wrote once when it woke.
+                self._check()
+                self._segments = number
+                continue
+            self._segments = number
+            return
+
+    def _check(self) -> None:
+        if self._fence is not None:
+            self._fence.check()
+
+    def _prune(self) -> None:
+        try:
+            for name in self._names("checkpoint-")[:-KEPT]:
+                directory.remove(f"{self.url}/{name}")
+        except StorageError as error:
+            log.warning("old checkpoints could not be removed: %s", error)
+
+    def _counted(self) -> int:
+        return _number(self._names("events-")[-1:])
+
     def _names(self, prefix: str) -> list[str]:
-        return sorted(name for name in directory.names_in(self.url) if name.startswith(prefix))
+        names = patiently(lambda: directory.names_in(self.url))
+        return [name for name in names if name.startswith(prefix)]
 
 
 def read_plan(url: str) -> dict[str, Any]:
@@ -201,13 +279,29 @@ def read_plan(url: str) -> dict[str, Any]:
     return plan
 
 
+def _begun(url: str, plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the plan of the run in a directory; ours, written, where there was none."""
+    try:
+        return read_plan(url)
+    except NotFound:
+        pass
+    body = json.dumps(plan, indent=2, sort_keys=True, default=str).encode()
+    uri = f"{url}/plan.json"
+    if not capabilities(url).exclusive_create:
+        atomic.write_bytes(uri, body)
+    else:
+        create_exclusively(uri, body)  # of two that begin at once, both go by the one's plan
+    return read_plan(url)
+
+
 def _number(names: list[str]) -> int:
     """Return the number in the last of some names such as ``events-000003.jsonl``, or 0."""
     return int(names[-1].partition("-")[2].partition(".")[0]) if names else 0
 
 
 def _hold_to(held: Mapping[str, Any], wanted: Mapping[str, Any], url: str) -> None:
-    old, new = held.get("identity", {}), wanted["identity"]
+    old = held.get("identity", {})
+    new = json.loads(json.dumps(wanted["identity"], default=str))  # as it is read back
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) != new.get(key):
             raise LedgerMismatch(

@@ -40,6 +40,10 @@ class Running:
         """Return whether an attempt runs."""
         return attempt in self._runs
 
+    def __getitem__(self, attempt: Attempt) -> Run:
+        """Return where an attempt runs, and since when."""
+        return self._runs[attempt]
+
     def __iter__(self) -> Iterator[Attempt]:
         """Go through the attempts."""
         return iter(self._runs)

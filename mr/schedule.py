@@ -12,6 +12,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from mr import verdicts
 from mr.commands import Abort, Accept, Command, Launch, Retry, Skip, Stop
@@ -39,6 +40,7 @@ class _Record:
     started: int = 0
     failures: int = 0
     losses: int = 0
+    not_before: float = 0.0
     done: bool = False
     result: int | None = None
     running: set[Attempt] = field(default_factory=set)
@@ -102,15 +104,21 @@ class Scheduler:
         times: list[float | None] = list(self._running.limits())
         if self._delayed:
             times.append(self._delayed[0][0])
-        idle = any(worker.attempt is None for worker in self._workers.values())
-        if idle and self._ready:
-            times += [self._ready.wakeup(), self._memory.exclusions.wakeup(now)]
-        elif idle:
+        idle = [name for name, worker in self._workers.items() if worker.attempt is None]
+        allowed = self._allowed(idle, now)
+        if self._ready:
+            times += [self._ready.wakeup()] if allowed else []
+        elif allowed and not self._delayed:
             times += [when for when, _ in self._copyable()]
+        if len(allowed) < len(idle):
+            times.append(self._memory.exclusions.wakeup(now))
         return min((time for time in times if time is not None), default=None)
 
     def handle(self, event: EngineEvent, now: float) -> list[Command]:
-        """Take in an event and return what is to be done.
+        """Take in an event and return what is to be done; nothing is launched before `tick`.
+
+        All that has happened is to be taken in first: a worker that is free may be
+        one that the next event says is lost.
 
         Raises
         ------
@@ -125,11 +133,13 @@ class Scheduler:
                 self._running.hear(worker, now)
             case WorkerLost(worker=worker, reason=reason):
                 commands = self._lost(worker, reason, now)
+            case AttemptFinished() | AttemptFailed() if self._is_late(event.attempt):
+                pass
             case AttemptFinished():
                 commands = self._finished(event, now)
             case AttemptFailed():
                 commands = self._failed(event, now)
-        return commands + self.tick(now)
+        return commands
 
     def tick(self, now: float) -> list[Command]:
         """Act on the time alone: stop what runs too long, launch what may run."""
@@ -228,8 +238,10 @@ class Scheduler:
         return [self._abort(verdicts.killer(attempt, record.losses, reason))]
 
     def _again(self, task: Task, reason: str, delay: float, now: float) -> list[Command]:
-        if not self._records[task].running:  # else its other attempt decides
-            heapq.heappush(self._delayed, (now + delay, task))
+        record = self._records[task]
+        record.not_before = now + delay
+        if not record.running:  # else its other attempt decides
+            heapq.heappush(self._delayed, (record.not_before, task))
         return [Retry(task, reason)]
 
     def _launch_ready(self, now: float) -> list[Command]:
@@ -247,22 +259,33 @@ class Scheduler:
         commands: list[Command] = []
         if self._ready or self._delayed:
             return commands
-        late = [attempt.task for when, attempt in self._copyable() if when <= now]
-        for task, name in zip(late, self._idle(now) if late else (), strict=False):
-            commands.append(self._launch(task, name, now))
+        idle = self._idle(now)
+        for when, attempt in self._copyable():
+            if when > now or not idle:
+                break
+            near = self._workers[self._running[attempt].worker].host
+            elsewhere = [name for name in idle if self._workers[name].host != near]
+            name = (elsewhere or idle)[0]  # what slows the one may slow its neighbours too
+            idle.remove(name)
+            commands.append(self._launch(attempt.task, name, now))
         return commands
 
     def _copyable(self) -> list[tuple[float, Attempt]]:
         """Return the stragglers that another attempt may be put beside, and from when on."""
         policy = self._policies.speculation
-        return [
-            (when, attempt)
-            for when, attempt in self._running.stragglers()
-            if policy and len(self._records[attempt.task].running) < policy.copies
-        ]
+        copyable = []
+        for when, attempt in self._running.stragglers():
+            record = self._records[attempt.task]
+            if policy and len(record.running) < policy.copies:
+                copyable.append((max(when, record.not_before), attempt))
+        return sorted(copyable)
 
     def _idle(self, now: float) -> list[str]:
         idle = [name for name, worker in self._workers.items() if worker.attempt is None]
+        return self._allowed(idle, now)
+
+    def _allowed(self, idle: list[str], now: float) -> list[str]:
+        """Return the idle workers that may be given work: neither they nor their host excluded."""
         if not idle:
             return idle
         exclusions, workers = self._memory.exclusions, self._workers
@@ -297,6 +320,10 @@ class Scheduler:
     def _free(self, worker: str, attempt: Attempt) -> None:
         if worker in self._workers and self._workers[worker].attempt == attempt:
             self._workers[worker].attempt = None
+
+    def _is_late(self, attempt: Attempt) -> bool:
+        """Return whether an attempt is of an earlier pass: a duplicate, or one that was stopped."""
+        return any(attempt.task.pass_number < task.pass_number for task in islice(self._records, 1))
 
     def _known(self, attempt: Attempt, what: str) -> _Record:
         record = self._records.get(attempt.task)

@@ -127,6 +127,7 @@ class Session:
     listeners: Sequence[Listener] = ()
     policies: Policies = field(default_factory=Policies)
     _programs: dict[tuple[int, int], Program] = field(default_factory=dict)
+    _passes: int = 0
 
     def __post_init__(self) -> None:
         """Put a driver before the engine."""
@@ -182,8 +183,6 @@ class Session:
         job: FoldJob,
         dataset: Dataset,
         point: Point | None = None,
-        *,
-        number: int = 0,
         purpose: str = "pass",
     ) -> Statistic | None:
         """Read all blocks once and return the merged statistic.
@@ -193,8 +192,6 @@ class Session:
         job : FoldJob
         dataset : Dataset
         point : mapping of str to ndarray, optional
-        number : int
-            Of the pass, counted over the run; part of the attempts' identity.
         purpose : str
             For people.
 
@@ -210,6 +207,8 @@ class Session:
                 cause="its files are empty, or hold a header alone",
                 remedy="check that they were written to the end",
             )
+        self._passes += 1  # its number is part of the attempts' identity: late ones are told by it
+        number = self._passes
         nodes = cover(len(dataset.blocks), self.workers.slots * TASKS_PER_WORKER)
         tasks = [Task(number, low, high) for low, high in nodes]
         self.emit(PassStarted(number, purpose, len(tasks)))
@@ -234,7 +233,7 @@ class Session:
         cache = self.config.cache()
         held = self.ledger.load("schema") or cache.get(key)
         if held is None:
-            found = self.run_pass(SurveyJob(), whole, number=0, purpose="survey")
+            found = self.run_pass(SurveyJob(), whole, purpose="survey")
             arrays = found.arrays() if found else {}
             self.ledger.save("schema", {}, arrays)
             cache.put(key, {}, arrays)

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from mr.errors import UsageError
 from mr.storage.container import pack, unpack
 
 Array = NDArray[Any]
@@ -55,7 +56,8 @@ class Sums(Statistic):
     Parameters
     ----------
     **arrays : array-like
-        Sums over records; division and penalties come once, on the driver.
+        Sums over records; division and penalties come once, on the driver. Booleans
+        count as 0 and 1.
 
     Examples
     --------
@@ -66,11 +68,8 @@ class Sums(Statistic):
 
     elementwise = True
 
-    def __init__(self, **arrays: Any) -> None:
-        self._arrays = {name: np.asarray(value) for name, value in arrays.items()}
-        for name, array in self._arrays.items():
-            if array.dtype.kind not in "biufc":
-                raise TypeError(f"{name} holds {array.dtype}, which cannot be summed")
+    def __init__(self, /, **arrays: Any) -> None:
+        self._arrays = {name: _summable(name, value) for name, value in arrays.items()}
 
     def __getitem__(self, name: str) -> Array:
         """Return one sum."""
@@ -110,8 +109,30 @@ class Sums(Statistic):
         return type(self)(**{name: array + other[name] for name, array in self._arrays.items()})
 
 
+def _summable(name: str, value: Any) -> Array:
+    array = np.asarray(value)
+    if array.dtype.kind not in "biufc":
+        raise TypeError(f"{name} holds {array.dtype}, not numbers")
+    # numpy's sum of two booleans is a boolean: of hits in two blocks, one would be counted.
+    return array.astype(np.int64) if array.dtype.kind == "b" else array
+
+
 def as_statistic(value: Statistic | Mapping[str, Any] | None) -> Statistic | None:
-    """Return what a map function returned as a statistic; a mapping becomes `Sums`."""
+    """Return what a map function returned as a statistic; a mapping becomes `Sums`.
+
+    Raises
+    ------
+    UsageError
+        If it is something else, or holds what cannot be summed.
+    """
     if value is None or isinstance(value, Statistic):
         return value
-    return Sums(**value)
+    what = f"map returned {type(value).__name__}"
+    if isinstance(value, Mapping):
+        try:
+            return Sums(**value)
+        except (TypeError, ValueError) as error:
+            what = f"map returned what cannot be summed: {error}"
+    raise UsageError(
+        what, remedy="return a dict of names to numbers or arrays of numbers, a Statistic, or None"
+    )

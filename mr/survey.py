@@ -137,7 +137,8 @@ def _features(columns: Columns) -> dict[str, Array]:
     features = columns.features
     if features is None:
         features = np.zeros((columns.rows, 0))
-    moments = _sparse_moments(features) if isinstance(features, Sparse) else _moments(features)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite, solvers find
+        moments = _sparse_moments(features) if isinstance(features, Sparse) else _moments(features)
     values = features.data if isinstance(features, Sparse) else features
     arrays = dict(zip(("sum", "square", "missing"), moments, strict=True))
     arrays["stored"] = np.array(values.size)

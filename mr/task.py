@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -140,12 +142,35 @@ def map_block(
     block = reader.open(index)
     place = Place(block=block.index, attempt=None if attempt is None else str(attempt))
     try:
-        return as_statistic(job.map(block, point))
+        with _children_ended():
+            value = job.map(block, point)
+        return as_statistic(value)
     except GradfoldError as error:
         raise error.at(block=block.index, attempt=place.attempt) from None
     except (Exception, SystemExit) as error:
         what, shown = _summary("map", error), _own_traceback(error)
         raise MapFailed(what, shown, place) from error
+
+
+@contextmanager
+def _children_ended() -> Iterator[None]:
+    """End a child process that user code forked inside, where it comes out as a second one of us.
+
+    It would go on with the run, answer for this process, and fork again in the next block.
+    """
+    owner, status = os.getpid(), 0
+    try:
+        yield
+    except BaseException as error:
+        if os.getpid() == owner:
+            raise
+        status = 1
+        if isinstance(error, SystemExit):
+            status = error.code if isinstance(error.code, int) else int(error.code is not None)
+        else:
+            traceback.print_exception(error)
+    if os.getpid() != owner:
+        os._exit(status)
 
 
 def injected(attempt: Attempt) -> InjectedFault:

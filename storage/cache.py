@@ -8,8 +8,10 @@ source of truth: any file may vanish at any time and is made again.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +22,9 @@ from mr.storage.errors import CorruptFile
 
 Entry = tuple[dict[str, Any], dict[str, Array]]
 SUFFIX = ".gfc"
+
+log = logging.getLogger(__name__)
+_warned: set[Path] = set()
 
 
 @dataclass
@@ -37,46 +42,55 @@ class BlockCache:
 
     directory: Path
     limit: int
-    _verified: set[str] = field(default_factory=set)
+    _verified: dict[str, tuple[int, ...]] = field(default_factory=dict)
     _room: int = 0
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave what this process has verified behind: each verifies for itself."""
-        return {"directory": self.directory, "limit": self.limit, "_verified": set(), "_room": 0}
+        return {"directory": self.directory, "limit": self.limit, "_verified": {}, "_room": 0}
 
     def get(self, key: str) -> Entry | None:
         """Return the entry under ``key``, or None; a damaged one is removed and is None.
 
-        Checksums are verified the first time this process maps an entry.
+        Checksums are verified the first time this process maps an entry, and again
+        where the file was written to since.
         """
         path = self._path(key)
         try:
-            entry = map_file(path, verify=key not in self._verified)
+            stat = path.stat()
+            identity = stat.st_ino, stat.st_size, stat.st_mtime_ns
+            known = self._verified.get(key) == identity
+            entry = map_file(path, verify=not known)
         except CorruptFile:
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
             return None
         except OSError:  # most often: there is none
             return None
-        if key not in self._verified:
-            self._verified.add(key)
-            with contextlib.suppress(OSError):
-                os.utime(path)  # marks it as used lately
+        if not known:
+            self._verified[key] = identity
+            with contextlib.suppress(OSError):  # marks it as used lately, not as written to
+                os.utime(path, ns=(time.time_ns(), stat.st_mtime_ns))
         return entry
 
     def put(self, key: str, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
         """Write an entry; readers see it whole or not at all.
 
-        A full disk is not an error: the entry is then simply not cached, as is
-        one that is larger than the limit.
+        A full disk is not an error: the entry is then not cached, as is one that is
+        larger than the limit; the log says so once.
         """
         buffers = encode(meta, arrays)
         size = sum(map(len, buffers))
         if size > self.limit:
+            self._warn(f"{size} bytes are more than the cache may take ({self.limit})")
             return
-        with contextlib.suppress(OSError):
+        try:
             self._make_room(size)
             write_whole(self._path(key), buffers)
+        except FileNotFoundError:
+            pass  # another process made room meanwhile, of what was being written
+        except OSError as error:
+            self._warn(str(error))
 
     def get_or_make(self, key: str, make: Callable[[], Entry]) -> Entry:
         """Return the entry under ``key``, made and written if there is none."""
@@ -86,6 +100,16 @@ class BlockCache:
             self.put(key, *made)
             entry = self.get(key) or made  # mapped, so that the heap copy can go
         return entry
+
+    def _warn(self, why: str) -> None:
+        if self.directory not in _warned:
+            _warned.add(self.directory)
+            log.warning(
+                "Blocks are decoded again in each pass, since they cannot be cached in %s: %s. "
+                "GRADFOLD_CACHE names another directory, GRADFOLD_CACHE_SIZE another limit.",
+                self.directory,
+                why,
+            )
 
     def _path(self, key: str) -> Path:
         return self.directory / key[:2] / (key + SUFFIX)
@@ -110,7 +134,7 @@ def _used(directory: Path) -> list[tuple[int, int, Path]]:
     for path in directory.glob("*/*"):  # also what writers left that were killed
         with contextlib.suppress(FileNotFoundError):
             stat = path.stat()
-            found.append((stat.st_mtime_ns, stat.st_size, path))
+            found.append((max(stat.st_atime_ns, stat.st_mtime_ns), stat.st_size, path))
     return found
 
 

@@ -230,7 +230,6 @@ def _join(features: Sequence[Array | Sparse | None]) -> Array | Sparse | None:
     return np.concatenate(dense) if dense else None
 
 
-
 def to_arrays(columns: Columns) -> dict[str, Array]:
     """Return the columns as named arrays; `from_arrays` takes them back. Text is left out."""
     arrays: dict[str, Array] = {"ordinal": columns.ordinal, "position": columns.position}

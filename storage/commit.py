@@ -192,7 +192,7 @@ def accepted(manifests: Iterable[Manifest]) -> stages.Chosen:
 
 
 def abort(output: Output) -> None:
-    """Remove what a run has staged; for a job that failed. Errors are logged: there is one already."""
+    """Remove what a failed job has staged; errors are logged, since there is one already."""
     with contextlib.suppress(UsageError):
         try:
             stages.discard(output)

@@ -154,26 +154,33 @@ def reveal(output: Output, success: Success) -> None:
     """
     if not renames(output.url):
         return
-    there = success_at(output.url)
-    if there is not None and there.run == output.run:
-        return  # revealed before we died, by another's `settle`, or not acknowledged
+    if _revealed(output):
+        return  # before we died, by another's `settle`, or not acknowledged
     sizes = sizes_below(output.whole)
     if any(sizes.get(file.name) != file.size for file in success.files):
         raise _gone(output.whole)  # before anything makes room for it
-    if occupied(output.url):
-        if not success.replaces:
-            raise in_the_way(output.url, "another job's output appeared there meanwhile")
-        _move_once(output.url, output.old)
-        # From here until the next rename nothing is there: whoever comes next, this call
-        # again or another job's `settle`, has all that it takes to go on.
-    elif kind_of(output.url) is not None:
-        remove_tree(output.url)  # an empty directory that somebody made for us
+    _make_room(output, success)
     try:
         move(output.whole, output.url)
     except StorageError:
-        there = success_at(output.url)  # not acknowledged, or done by another's `settle`
-        if there is None or there.run != output.run:
+        if not _revealed(output):  # by another's `settle`, or by this move
             raise
+
+
+def _revealed(output: Output) -> bool:
+    there = success_at(output.url)
+    return there is not None and there.run == output.run
+
+
+def _make_room(output: Output, success: Success) -> None:
+    if occupied(output.url):
+        if not success.replaces:
+            raise in_the_way(output.url, "another job's output appeared there meanwhile")
+        # From here until the next rename nothing is there: whoever comes next, this call
+        # again or another job's `settle`, has all that it takes to go on.
+        _move_once(output.url, output.old)
+    elif kind_of(output.url) is not None:
+        remove_tree(output.url)  # an empty directory that somebody made for us
 
 
 def settle(url: str) -> None:

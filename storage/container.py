@@ -135,7 +135,12 @@ def _header(view: memoryview, source: str) -> tuple[dict[str, Any], int]:
         raise _corrupt(source, "it is cut short")
     magic, version, length, check, complement = _PREFIX.unpack(view[: _PREFIX.size])
     if magic != MAGIC:
-        raise _corrupt(source, "it does not begin as a file of gradfold does")
+        raise CorruptFile(
+            "This is not a file of gradfold",
+            place=Place(file=source or None),
+            cause="the path names something else, or the file is damaged from its start",
+            remedy="check the path, or fetch the file again from a good copy",
+        )
     if version != VERSION:
         raise _corrupt(source, f"its version {version} is not {VERSION}")
     text = view[_PREFIX.size : _PREFIX.size + length]

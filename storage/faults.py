@@ -84,9 +84,7 @@ POSIX = Kind(
     directories=True,
 )
 """Local disks and HDFS: atomic renames, of directories too, and files that grow."""
-MEMORY = Kind(
-    "memory", Capabilities(atomic_rename=False, exclusive_create=True), directories=True
-)
+MEMORY = Kind("memory", Capabilities(atomic_rename=False, exclusive_create=True), directories=True)
 """As ``memory://``."""
 S3 = Kind("s3", Capabilities(atomic_rename=False, exclusive_create=True))
 """Object stores: no renames, no directories, whole puts, consistent lists, put-if-absent."""

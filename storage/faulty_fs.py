@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -66,9 +67,7 @@ class FaultyFileSystem(AbstractFileSystem):  # type: ignore[misc] # fsspec has n
     def find(self, path: str, *_: Any, detail: bool = False, **__: Any) -> Any:
         """List all files below a directory; one listing, as object stores have it."""
         full = self._full(path)
-        found = self._world.operate(
-            f"list all {path}", lambda: self._inner.find(full, detail=True)
-        )
+        found = self._world.operate(f"list all {path}", lambda: self._inner.find(full, detail=True))
         entries = {info["name"]: info for info in map(self._relative, found.values())}
         return entries if detail else sorted(entries)
 
@@ -119,11 +118,10 @@ class FaultyFileSystem(AbstractFileSystem):  # type: ignore[misc] # fsspec has n
 
     def rm_file(self, path: str) -> None:
         """Remove a file."""
-        full = self._full(path)
-        self._world.operate(f"remove {path}", lambda: self._inner.rm_file(full))
+        self._world.operate(f"remove {path}", lambda: self._remove(self._full(path)))
 
     def rm(self, path: str, recursive: bool = False, maxdepth: int | None = None) -> None:  # noqa: FBT001, FBT002 - fsspec's
-        """Remove a file, or a directory one file at a time: the slowest way, with most to go wrong."""
+        """Remove a file, or a directory file by file: the way with most to go wrong."""
         del maxdepth
         for name in self.find(path) if recursive else [path]:
             self.rm_file(name)
@@ -155,6 +153,14 @@ class FaultyFileSystem(AbstractFileSystem):  # type: ignore[misc] # fsspec has n
             write_whole(Path(full), [data])
         else:
             Path(full).write_bytes(data)
+
+    def _remove(self, full: str) -> None:
+        self._inner.rm_file(full)
+        if _is_local(self._inner) and not self._kind.directories:
+            # A prefix is there no longer than its last object.
+            with contextlib.suppress(OSError):
+                for above in Path(full).relative_to(self._world.root).parents[:-1]:
+                    Path(self._world.root, above).rmdir()
 
     def _rename(self, path1: str, path2: str, *, overwrite: bool) -> None:
         old, new = self._full(path1), self._full(path2)

@@ -117,6 +117,31 @@ def is_local(uri: str) -> bool:
     return _is_local(locate(uri)[0])
 
 
+def refuse_changed(file: FileInfo) -> None:
+    """Hold a local file to what it was when it was listed; others are not asked, which costs much.
+
+    One that has only grown passes: logs are appended to, and what came later is not read.
+
+    Raises
+    ------
+    NotFound, StorageError
+        If it is gone, or was written anew.
+    """
+    fs, path = locate(file.uri)
+    if not _is_local(fs):
+        return
+    with translated(file.uri):
+        size, version = _local_version(path)
+    grown = size > file.size and version.partition("-")[2] == file.version.partition("-")[2]
+    if version != file.version and not grown:
+        raise StorageError(
+            "The file changed after it was listed",
+            place=Place(file=file.uri),
+            cause="another program writes to it",
+            remedy="start again once nothing does",
+        )
+
+
 def list_files(source: Location | Sequence[Location]) -> tuple[FileInfo, ...]:
     """List the files of a dataset, sorted by name.
 
@@ -208,8 +233,7 @@ def _hidden(path: str, root: str) -> bool:
 def _found(url: str, fs: Any, info: dict[str, Any], path: str) -> _Found:
     uri = qualified(url, fs, path)
     if _is_local(fs):
-        stat = Path(path).stat()
-        return uri, stat.st_size, f"{stat.st_mtime_ns}-{stat.st_ino}"
+        return uri, *_local_version(path)
     if info.get("size") is None:
         raise StorageError(
             "The server does not say how large the file is",
@@ -218,6 +242,12 @@ def _found(url: str, fs: Any, info: dict[str, Any], path: str) -> _Found:
         )
     known = [f"{key}={info[key]}" for key in _VERSION_KEYS if info.get(key) is not None]
     return uri, int(info["size"]), ",".join(known) or str(fs.ukey(path))
+
+
+def _local_version(path: str) -> tuple[int, str]:
+    """Return size and version of a local file, as in `FileInfo`."""
+    stat = Path(path).stat()
+    return stat.st_size, f"{stat.st_mtime_ns}-{stat.st_ino}"
 
 
 def _named(root: str, found: Iterable[_Found]) -> tuple[FileInfo, ...]:

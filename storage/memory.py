@@ -121,6 +121,10 @@ def _features(X: Any) -> Array | Sparse:
 def _floats(array: Array) -> Array:
     if array.dtype == np.float32:
         return array
+    if array.dtype.kind == "c":
+        raise UsageError(
+            "X holds complex numbers", remedy="pass real and imaginary parts as columns"
+        )
     try:
         return array.astype(np.float64, copy=False)
     except (TypeError, ValueError) as error:

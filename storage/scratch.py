@@ -16,6 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
+from mr.storage.errors import Place, UsageError
+
 try:
     import fcntl
 except ImportError:  # Windows: nothing is swept there
@@ -30,8 +32,20 @@ def directory() -> Path:
     """Return this process's scratch directory, made on the first call.
 
     It lies under ``GRADFOLD_SCRATCH``, or the system's temporary directory.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be made there.
     """
-    return _directory_of(os.getpid())  # a forked child gets its own
+    try:
+        return _directory_of(os.getpid())  # a forked child gets its own
+    except OSError as error:
+        raise UsageError(
+            f"No scratch directory can be made: {error.strerror}",
+            place=Place(file=error.filename),
+            remedy="set GRADFOLD_SCRATCH to a directory that can be written to",
+        ) from error
 
 
 @cache

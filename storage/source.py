@@ -19,7 +19,9 @@ from mr.storage.cache import write_whole
 from mr.storage.columns import Columns, concatenate, from_arrays, to_arrays
 from mr.storage.container import encode, map_file
 from mr.storage.errors import Place, SchemaMismatch
+from mr.storage.filesystem import refuse_changed
 from mr.storage.formats.base import Format, Header, ReadOptions
+from mr.storage.translate import translated
 
 
 class Source(Protocol):
@@ -111,13 +113,20 @@ class FileSource:
         return pack(pieces, self.files, block_size)
 
     def read(self, block: Block) -> Columns:
-        """Decode one block, piece by piece."""
-        return concatenate(
-            [
-                self.format.read(piece, self.headers[piece.ordinal], self.options)
-                for piece in block.pieces
-            ]
-        )
+        """Decode one block, piece by piece.
+
+        Raises
+        ------
+        StorageError
+            If one of its files is no longer the one that was listed.
+        """
+        self._refuse_changed(block)
+        parts = [
+            self.format.read(piece, self.headers[piece.ordinal], self.options)
+            for piece in block.pieces
+        ]
+        self._refuse_changed(block)  # meanwhile
+        return concatenate(parts)
 
     def place(self, ordinal: int, position: int) -> Place:
         """Say where a record is: by byte in text, by row elsewhere."""
@@ -125,6 +134,10 @@ class FileSource:
         if self.format.unit == "byte":
             return Place(file=uri, offset=position)
         return Place(file=uri, row=position)
+
+    def _refuse_changed(self, block: Block) -> None:
+        for ordinal in {piece.ordinal for piece in block.pieces}:
+            refuse_changed(self.files[ordinal])
 
 
 class MemorySource:
@@ -191,7 +204,8 @@ class MemorySource:
     def _spilled(self) -> str:
         # A file of its own, for it goes with this source and not with others of the same values.
         path = scratch.directory() / f"arrays-{secrets.token_hex(8)}.gfc"
-        write_whole(path, encode({}, to_arrays(self.columns)))
+        with translated(str(path)):
+            write_whole(path, encode({}, to_arrays(self.columns)))
         weakref.finalize(self, path.unlink, missing_ok=True)
         return str(path)
 

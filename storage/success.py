@@ -97,7 +97,7 @@ def decode(data: bytes, uri: str) -> Success | None:
 
 
 def committed(fs: Any, path: str, url: str, entries: Entries) -> Entries:
-    """Return those of a directory's entries that its ``_SUCCESS`` names, or all if ours is not there.
+    """Return the entries of a directory that its ``_SUCCESS`` names, or all where it is not ours.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def _refuse_staged(url: str, below: Mapping[str, str], *, marked: bool) -> None:
             place=Place(file=url),
             cause=f"the job is still at work, or ended before its time: there is a {TEMPORARY} "
             f"and no {SUCCESS}",
-            remedy=f"wait for the job, or run it again; remove {TEMPORARY} to read what else is there",
+            remedy=f"wait for the job, or run it again; or remove {TEMPORARY} to read the rest",
         )
 
 

@@ -126,6 +126,13 @@ def _by_class(error: Exception, uri: str) -> GradfoldError | None:
             place=place,
             remedy="use file, hdfs, s3, gs, http or another protocol that fsspec knows",
         )
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return StorageError(
+            "There is no space left",
+            place=place,
+            cause=_text(error),
+            remedy="free some, or write elsewhere: GRADFOLD_SCRATCH names where files of a run go",
+        )
     if isinstance(error, OSError) or _status(error) is not None or _is_drivers(error):
         return StorageError(f"Storage failed: {_text(error)}", place=place)
     return None

@@ -29,6 +29,8 @@ from numba import types
 from numba.extending import intrinsic as _numba_intrinsic
 from numpy.typing import DTypeLike
 
+from mr.storage.jit import compiled
+
 P = ParamSpec("P")
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -110,8 +112,7 @@ class Kernel(Generic[P, R]):
         with self._lock:
             if real not in self._compiled:
                 signature = self._signature(numba.from_dtype(real))
-                compile_ = numba.njit([signature], cache=True, **_OPTIONS)
-                self._compiled[real] = compile_(self._function)
+                self._compiled[real] = compiled([signature], **_OPTIONS)(self._function)
             return self._compiled[real]
 
     def warm(self, *dtypes: DTypeLike) -> None:

@@ -48,7 +48,14 @@ def dot(a: Array, b: Array) -> float:
     ----------
     a, b : ndarray of float64, shape (d,)
         Made contiguous where they are not.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ: the kernel would read beyond the shorter one.
     """
+    if a.shape != b.shape:
+        raise ValueError(f"vectors of shapes {a.shape} and {b.shape} have no inner product")
     contiguous = np.ascontiguousarray
     return float(_dot[np.float64](contiguous(a, np.float64), contiguous(b, np.float64)))
 

@@ -17,6 +17,8 @@ from mr.errors import ImpossibleTransition
 from mr.events import AttemptFailed, AttemptFinished, EngineEvent
 from mr.task import Attempt, Fault, Task, injected
 
+MOST_TURNS = 1000
+"""Times that the driver may ask for news in vain, at one and the same time."""
 SLOWER = 10.0
 """Times longer that a slow machine takes."""
 AWAY = 30.0
@@ -53,6 +55,7 @@ class SimulatedEngine:
         self._storm = storm or Storm.calm()
         self._readers = Readers(config)
         self._submitted = 0
+        self._turns = 0
         self._deaf: set[Attempt] = set()
         self._failures: Counter[Task] = Counter()
         self._losses: Counter[Task] = Counter()
@@ -81,14 +84,18 @@ class SimulatedEngine:
         Raises
         ------
         ImpossibleTransition
-            If nothing will ever happen again, and the driver waits for it.
+            If nothing will ever happen again and the driver waits for it, or if the
+            driver asks again and again without letting time pass.
         """
-        world = self.world
+        world, before = self.world, self.world.now
         mail = world.until_news(None if timeout is None else world.now + timeout)
         if not mail and timeout is None:
             raise ImpossibleTransition(
                 f"The driver waits at {world.now:.3f} s, and nothing is left to happen"
             )
+        self._turns = 0 if mail or world.now > before else self._turns + 1
+        if self._turns > MOST_TURNS:
+            raise ImpossibleTransition(f"The driver turns in circles at {world.now:.3f} s")
         return mail
 
     def cancel(self, attempt: Attempt) -> None:

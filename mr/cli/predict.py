@@ -27,9 +27,14 @@ if TYPE_CHECKING:
 @click.argument("model")
 @data_argument
 @click.option(
-    "-o", "--output", required=True, metavar="OUT", help="A .parquet, .csv or .jsonl file."
+    "-o",
+    "--output",
+    required=True,
+    metavar="OUT",
+    help="A .parquet, .csv or .jsonl file; with a / at its end, a directory of such files.",
 )
 @click.option("--output-format", metavar="NAME", help="By default told by the suffix of OUT.")
+@click.option("--overwrite", is_flag=True, help="Replace a directory that is there, as a whole.")
 @dataset_options
 @engine_options
 @json_option
@@ -42,6 +47,7 @@ def command(
     data: tuple[str, ...],
     output: str,
     output_format: str | None,
+    overwrite: bool,
     reading: Reading,
     running: Running,
     as_json: bool,
@@ -52,13 +58,15 @@ def command(
     """
     from mr.tally import Tally
 
-    check_writable(output)
+    if not output.endswith("/"):
+        check_writable(output)
     loaded = models.load(model)
     dataset = reading.open(data)
     tally = Tally()
     with shown() as progress:
         written = models.predictions(loaded, dataset)
-        rows = written.write(output, output_format, **running.settings(tally, progress))
+        settings = running.settings(tally, progress)
+        rows = written.write(output, output_format, overwrite=overwrite, **settings)
     figures = {
         "output": output,
         "rows": rows,

@@ -17,9 +17,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 
 from mr.storage.columns import Array
+from mr.storage.jit import compiled
 
 TEXT = types.Array(types.uint8, 1, "C", readonly=True)
 """The compiled type of text: bytes that are not written to."""
@@ -56,13 +57,13 @@ _FIVES_HIGH = np.array([five >> 64 for five in _FIVES], np.uint64)
 _FIVES_LOW = np.array([five & ((1 << 64) - 1) for five in _FIVES], np.uint64)
 
 
-@njit(types.boolean(types.uint8), cache=True)  # type: ignore[untyped-decorator]
+@compiled(types.boolean(types.uint8))
 def ends_token(byte: Any) -> Any:
     """Return whether a byte is white space, a line's end, or begins a comment."""
     return byte == 32 or 9 <= byte <= 13 or byte == 35
 
 
-@njit(types.int64(TEXT, types.int64), cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled(types.int64(TEXT, types.int64), nogil=True)
 def token_end(text: Array, at: int) -> int:
     """Return where the token at an offset ends."""
     while at < len(text) and not ends_token(text[at]):
@@ -70,9 +71,7 @@ def token_end(text: Array, at: int) -> int:
     return at
 
 
-@njit(  # type: ignore[untyped-decorator]
-    types.UniTuple(types.int64, 4)(TEXT, types.int64), cache=True, nogil=True
-)
+@compiled(types.UniTuple(types.int64, 4)(TEXT, types.int64), nogil=True)
 def _digits(text: Array, at: int) -> tuple[int, int, int, int]:
     """Return (mantissa, its digits, exponent of ten, end) of digits with or without a point.
 
@@ -97,9 +96,7 @@ def _digits(text: Array, at: int) -> tuple[int, int, int, int]:
     return mantissa, digits, exponent, at if seen else -1
 
 
-@njit(  # type: ignore[untyped-decorator]
-    types.UniTuple(types.int64, 2)(TEXT, types.int64), cache=True, nogil=True
-)
+@compiled(types.UniTuple(types.int64, 2)(TEXT, types.int64), nogil=True)
 def _exponent(text: Array, at: int) -> tuple[int, int]:
     """Return (value, end) of an exponent such as ``e-5``, (0, at) of none, end -1 of a bad one."""
     if at >= len(text) or (text[at] | 32) != 101:
@@ -117,9 +114,7 @@ def _exponent(text: Array, at: int) -> tuple[int, int]:
     return sign * value, at if at > start else -1
 
 
-@njit(  # type: ignore[untyped-decorator]
-    types.UniTuple(types.uint64, 2)(types.uint64, types.uint64), cache=True, nogil=True
-)
+@compiled(types.UniTuple(types.uint64, 2)(types.uint64, types.uint64), nogil=True)
 def _product(a: Any, b: Any) -> tuple[Any, Any]:
     """Return the (high, low) halves of the 128-bit product of two 64-bit integers."""
     a0, a1, b0, b1 = a & _LOW32, a >> _U32, b & _LOW32, b >> _U32
@@ -128,9 +123,7 @@ def _product(a: Any, b: Any) -> tuple[Any, Any]:
     return a1 * b1 + (middle >> _U32) + (cross >> _U32), a * b
 
 
-@njit(  # type: ignore[untyped-decorator]
-    types.Tuple((types.uint64, types.int64))(types.uint64), cache=True, nogil=True
-)
+@compiled(types.Tuple((types.uint64, types.int64))(types.uint64), nogil=True)
 def _normalised(w: Any) -> tuple[Any, int]:
     """Return a positive integer shifted so that its top bit is set, and by how much."""
     shift = 0
@@ -141,9 +134,7 @@ def _normalised(w: Any) -> tuple[Any, int]:
     return w, shift
 
 
-@njit(  # type: ignore[untyped-decorator]
-    types.Tuple((types.float64, types.boolean))(types.int64, types.int64), cache=True, nogil=True
-)
+@compiled(types.Tuple((types.float64, types.boolean))(types.int64, types.int64), nogil=True)
 def _scaled(mantissa: int, q: int) -> tuple[Any, bool]:
     """Return (``mantissa * 10**q`` correctly rounded, whether that is hard)."""
     if q < _LEAST or q > _MOST:
@@ -171,9 +162,8 @@ def _scaled(mantissa: int, q: int) -> tuple[Any, bool]:
     return pattern.view(np.float64), False
 
 
-@njit(  # type: ignore[untyped-decorator]
+@compiled(
     types.Tuple((types.float64, types.int64, types.boolean))(TEXT, types.int64),
-    cache=True,
     nogil=True,
 )
 def parse_float(text: Array, at: int) -> tuple[float, int, bool]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, types
+from numba import types
 
 from mr.storage.columns import Array
 from mr.storage.formats.decimal import TEXT, parse_float, token_end
+from mr.storage.jit import compiled
 
 FINE, NOT_A_PAIR, TOO_SMALL, NOT_RISING, TOO_LARGE = range(5)
 LARGEST_WIDTH = (1 << 31) - 1
@@ -85,7 +86,7 @@ def scan(text: Array, base: int, width: int) -> Scan:
     )
 
 
-@njit(types.int64(TEXT, types.int64), cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled(types.int64(TEXT, types.int64), nogil=True)
 def _next_token(text: Array, at: int) -> int:
     """Return where the next token of the line begins; of none, where its text ends."""
     while at < len(text) and (text[at] == 32 or (text[at] != 10 and 9 <= text[at] <= 13)):
@@ -93,20 +94,20 @@ def _next_token(text: Array, at: int) -> int:
     return at
 
 
-@njit(types.boolean(TEXT, types.int64), cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled(types.boolean(TEXT, types.int64), nogil=True)
 def _line_ends(text: Array, at: int) -> bool:
     """Return whether there is no more of the line but a comment."""
     return at >= len(text) or text[at] == 10 or text[at] == 35
 
 
-@njit(types.int64(TEXT, types.int64), cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled(types.int64(TEXT, types.int64), nogil=True)
 def _next_line(text: Array, at: int) -> int:
     while at < len(text) and text[at] != 10:
         at += 1
     return at + 1
 
 
-@njit(types.boolean(TEXT, types.int64), cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled(types.boolean(TEXT, types.int64), nogil=True)
 def _is_query(text: Array, at: int) -> bool:
     """Return whether a token is ``qid:…``."""
     return (
@@ -118,9 +119,7 @@ def _is_query(text: Array, at: int) -> bool:
     )
 
 
-@njit(  # type: ignore[untyped-decorator]
-    types.UniTuple(types.int64, 2)(TEXT, types.int64), cache=True, nogil=True
-)
+@compiled(types.UniTuple(types.int64, 2)(TEXT, types.int64), nogil=True)
 def _index(text: Array, at: int) -> tuple[int, int]:
     """Return (index, end) of ``7:``; (-1, at) if that is not what is there."""
     start, index = at, 0
@@ -133,9 +132,7 @@ def _index(text: Array, at: int) -> tuple[int, int]:
     return index, at + 1
 
 
-@njit(  # type: ignore[untyped-decorator]
-    types.int64(types.int64, types.int64, types.int64, types.int64), cache=True, nogil=True
-)
+@compiled(types.int64(types.int64, types.int64, types.int64, types.int64), nogil=True)
 def _rule(index: int, previous: int, base: int, width: int) -> int:
     """Return the rule that an index breaks."""
     if index < 0:
@@ -147,9 +144,7 @@ def _rule(index: int, previous: int, base: int, width: int) -> int:
     return TOO_LARGE if index - base >= width else FINE
 
 
-@njit(  # type: ignore[untyped-decorator]
-    types.UniTuple(types.int64, 5)(TEXT, types.int64, types.int64, _OUT), cache=True, nogil=True
-)
+@compiled(types.UniTuple(types.int64, 5)(TEXT, types.int64, types.int64, _OUT), nogil=True)
 def _scan(
     text: Array, base: int, width: int, out: tuple[Array, ...]
 ) -> tuple[int, int, int, int, int]:

@@ -56,8 +56,10 @@ def test_agrees_with_scikit_learn(name: str, solver: str) -> None:
     reference.fit(X, y)
     assert model.fit_.status is Status.CONVERGED
     assert relative(model.coef_, reference.coef_) < 1e-6
-    free = reference.intercept_ if len(reference.intercept_) == 1 else (
-        reference.intercept_ - reference.intercept_.mean()
+    free = (
+        reference.intercept_
+        if len(reference.intercept_) == 1
+        else (reference.intercept_ - reference.intercept_.mean())
     )
     assert relative(model.intercept_, free) < 1e-6
 

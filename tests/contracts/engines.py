@@ -16,7 +16,14 @@ import pytest
 from mr import Dataset, FoldJob, RunOptions, Sums, fold
 from mr.config import Config
 from mr.engine import Engine, Program, Round, Work
-from mr.errors import InjectedFault, MalformedRecord, MapFailed, NotFound, TaskFailed
+from mr.errors import (
+    InjectedFault,
+    MalformedRecord,
+    MapFailed,
+    NotFound,
+    TaskFailed,
+    UsageError,
+)
 from mr.events import (
     AttemptFailed,
     AttemptFinished,
@@ -90,8 +97,8 @@ WAYS_TO_FAIL = [
     (divide, MapFailed, "ZeroDivisionError"),
     (leave, MapFailed, "SystemExit: 3"),
     (odd, MapFailed, "Odd: odd"),
-    (unsummable, MapFailed, "cannot be summed"),
-    (not_a_statistic, MapFailed, "raised TypeError"),
+    (unsummable, UsageError, "cannot be summed"),
+    (not_a_statistic, UsageError, "map returned int"),
     (malformed, MalformedRecord, "not a number"),
 ]
 

@@ -48,7 +48,8 @@ class RacingContract(EngineContract):
 
     def test_reports_nothing_of_what_was_cancelled_though_it_had_ended(self, engine) -> None:
         engine.cancel(self.ended_unheard(engine))
-        self.wait(engine, WorkerLost)
+        while not any(isinstance(event, WorkerLost) for event in self.kept):
+            self.kept += engine.events(PATIENCE)
         self.joined(engine)
         assert not [event for event in self.kept if isinstance(event, AttemptFinished)]
 

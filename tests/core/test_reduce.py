@@ -62,6 +62,14 @@ def test_cover_cuts_into_nodes_of_the_tree(blocks, tasks):
     assert len({high - low for low, high in cut[:-1]}) <= 1
 
 
+@pytest.mark.parametrize(
+    ("blocks", "tasks", "nodes"),
+    [(8, 1, 1), (8, 4, 4), (8, 3, 4), (8, 5, 8), (8, 99, 8), (9, 2, 2), (1000, 8, 8), (7, 2, 2)],
+)
+def test_cover_makes_nodes_as_large_as_may_be(blocks, tasks, nodes):
+    assert len(cover(blocks, tasks)) == nodes
+
+
 def test_cover_of_nothing_is_empty():
     assert cover(0, 4) == []
 

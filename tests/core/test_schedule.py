@@ -74,7 +74,9 @@ class Script:
     def at(self, now: float, text: str) -> list[str]:
         if text == "tick":
             return shown(self.scheduler.tick(now))
-        return shown(self.scheduler.handle(self.event(*text.split()), now))
+        event = self.event(*text.split())
+        commands = [] if event is None else self.scheduler.handle(event, now)
+        return shown(commands + self.scheduler.tick(now))
 
     def event(self, what: str, *rest: str) -> EngineEvent:
         if what == "join":

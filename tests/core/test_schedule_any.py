@@ -19,6 +19,7 @@ from mr.commands import Abort, Accept, Command, Launch, Stop
 from mr.errors import GradfoldError, InjectedFault, MalformedRecord, Place, TaskFailed
 from mr.events import AttemptFailed, AttemptFinished, EngineEvent, WorkerJoined, WorkerLost
 from mr.exclude import Exclusion
+from mr.locality import Locality
 from mr.policies import Policies
 from mr.retry import RetryPolicy
 from mr.schedule import Recollection, Scheduler
@@ -29,6 +30,11 @@ from mr.task import Attempt, Task
 
 def tasks(count: int) -> list[Task]:
     return [Task(1, number, number + 1) for number in range(count)]
+
+
+def told(scheduler: Scheduler, event: EngineEvent, now: float) -> list[Command]:
+    """Tell a scheduler of one event, and let it act."""
+    return scheduler.handle(event, now) + scheduler.tick(now)
 
 
 def payload(value: float) -> bytes:
@@ -130,7 +136,7 @@ class World:
             self.tell(AttemptFinished(attempt, worker, payload(attempt.task.low)))
 
     def tell(self, event: EngineEvent) -> None:
-        self.model.obey(self.scheduler.handle(event, self.now))
+        self.model.obey(told(self.scheduler, event, self.now))
 
 
 LIMIT = 3
@@ -177,6 +183,18 @@ def test_every_task_is_taken_once_or_a_named_error_ends_the_pass(
         assert max((model.failures | model.losses).values()) >= LIMIT, "given up too soon"
 
 
+def test_a_task_waits_for_a_worker_near_its_blocks_and_not_for_ever():
+    near, far = tasks(2)
+    hosts = {near.node: ("host-1",), far.node: ("host-1",)}
+    policies = Policies(locality=Locality(delay=3.0), speculation=None)
+    scheduler = Scheduler([near, far], Recollection(policies), hosts)
+    assert told(scheduler, WorkerJoined("w1", 1, "host-1"), 0) == [Launch(Attempt(near, 0), "w1")]
+    assert told(scheduler, WorkerJoined("w0", 1, "host-0"), 1) == []
+    assert scheduler.wakeup(1) == 3.0
+    assert scheduler.tick(2.9) == []
+    assert scheduler.tick(3.0) == [Launch(Attempt(far, 0), "w0")]
+
+
 def test_a_copy_that_began_before_a_block_was_left_out_does_no_harm():
     eager = Speculation(share=0.5, factor=1.0, least=0.0, copies=2)
     policies = Policies(bad_blocks=BadBlocks(1), speculation=eager)
@@ -185,11 +203,11 @@ def test_a_copy_that_began_before_a_block_was_left_out_does_no_harm():
 
     def fail(number: int, worker: str, now: float) -> list[Command]:
         error = MalformedRecord("bad line", place=Place(block=0))
-        return scheduler.handle(AttemptFailed(Attempt(one, number), worker, error), now)
+        return told(scheduler, AttemptFailed(Attempt(one, number), worker, error), now)
 
     for worker in ("w0", "w1"):
-        scheduler.handle(WorkerJoined(worker, 1, "host"), 0)
-    scheduler.handle(AttemptFinished(Attempt(two, 0), "w1", payload(1.0)), 1)
+        told(scheduler, WorkerJoined(worker, 1, "host"), 0)
+    told(scheduler, AttemptFinished(Attempt(two, 0), "w1", payload(1.0)), 1)
     assert list(scheduler.running) == [Attempt(one, 0), Attempt(one, 1)]
     fail(0, "w0", 2)
     assert list(scheduler.running) == [Attempt(one, 1), Attempt(one, 2)]
@@ -197,5 +215,5 @@ def test_a_copy_that_began_before_a_block_was_left_out_does_no_harm():
     launched = [command for command in fail(2, "w0", 10) if isinstance(command, Launch)]
     assert launched
     assert all(command.skip == {0} for command in launched)
-    scheduler.handle(AttemptFinished(launched[0].attempt, launched[0].worker, None), 11)
+    told(scheduler, AttemptFinished(launched[0].attempt, launched[0].worker, None), 11)
     assert scheduler.done

@@ -13,7 +13,7 @@ import pytest
 
 import mr
 from mr import Dataset, FoldJob, Statistic, Sums
-from mr.errors import InjectedFault, MalformedRecord, MapFailed, Place
+from mr.errors import InjectedFault, MalformedRecord, MapFailed, Place, UsageError
 from mr.storage.cache import BlockCache
 from mr.storage.reader import Reader
 from mr.task import Attempt, Task, execute, injected, map_block
@@ -142,7 +142,10 @@ class TestFailure:
 
     @pytest.mark.parametrize("value", [7, "text", {"sum": object()}, {"sum": "text"}, [1.0]])
     def test_to_return_a_statistic_is_one(self, reader, value):
-        assert "map raised TypeError" in self.fail(reader, lambda block: value).what
+        with pytest.raises(UsageError, match="map returned") as caught:
+            execute(Calls(lambda block: value), reader, {}, ATTEMPT)
+        assert caught.value.place.block == 2
+        assert caught.value.remedy
 
 
 class Own(Statistic):

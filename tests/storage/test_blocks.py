@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,7 +72,7 @@ def test_pack_keeps_all_pieces_in_order_and_fills_blocks(sizes, block_size):
     assert [block.index for block in blocks] == list(range(len(blocks)))
     for block in blocks:
         assert block.nbytes <= block_size or len([p for p in block.pieces if p.nbytes]) == 1
-    for block, after in zip(blocks, blocks[1:], strict=False):
+    for block, after in pairwise(blocks):
         assert block.nbytes + after.pieces[0].nbytes > block_size, "a block was closed too soon"
     assert len({block.identity for block in blocks}) == len(blocks)
 

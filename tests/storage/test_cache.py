@@ -6,6 +6,7 @@ import errno
 import os
 import pickle
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,14 @@ def test_an_entry_that_is_mapped_outlives_its_file(cache):
     assert arrays["x"].sum() == 500.0
 
 
+def test_an_entry_that_is_mapped_stays_as_it_was_when_another_is_put_in_its_place(cache):
+    cache.put(key(1), {}, entry(5.0))
+    before = cache.get(key(1))[1]
+    cache.put(key(1), {}, entry(6.0))
+    assert set(before["x"]) == {5.0}
+    assert set(cache.get(key(1))[1]["x"]) == {6.0}
+
+
 def test_does_not_keep_what_is_larger_than_the_limit_nor_drop_others_for_it(cache):
     cache.put(key(1), {}, entry())
     cache.put(key(2), {}, {"x": np.zeros(2000)})
@@ -140,14 +149,37 @@ def test_a_damaged_entry_is_made_again(cache, damage):
 def test_checksums_are_verified_once_a_process(cache, monkeypatch):
     verified = []
     real = module.map_file
-    monkeypatch.setattr(
-        module, "map_file", lambda path, verify: verified.append(verify) or real(path, verify=verify)
-    )
+
+    def spy(path, *, verify):
+        verified.append(verify)
+        return real(path, verify=verify)
+
+    monkeypatch.setattr(module, "map_file", spy)
     cache.put(key(1), {}, entry())
     for _ in range(3):
         cache.get(key(1))
     pickle.loads(pickle.dumps(cache)).get(key(1))
     assert verified == [True, False, False, True]
+
+
+def test_an_entry_that_is_written_to_is_verified_again(cache):
+    """As by a disk or another program; the checksum was right when it was mapped first."""
+    cache.put(key(1), {}, entry(3.0))
+    assert cache.get(key(1)) is not None
+    path = cache._path(key(1))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    time.sleep(0.02)  # clocks of filesystems tick that coarsely
+    path.write_bytes(data)
+    assert cache.get(key(1)) is None
+
+
+def test_what_cannot_be_cached_is_said_once(cache, caplog):
+    cache.directory.write_text("not a directory")
+    for number in range(3):
+        cache.put(key(number), {}, entry())
+    assert caplog.text.count("cannot be cached") == 1
+    assert "GRADFOLD_CACHE" in caplog.text
 
 
 def no_space(*arguments: object, **options: object) -> None:
@@ -195,7 +227,7 @@ def test_readers_see_entries_whole_while_many_write_and_drop(cache):
                 found = own.get_or_make(key(wanted), lambda w=wanted: ({"w": w}, entry(float(w))))
                 if found[0] != {"w": wanted} or set(found[1]["x"]) != {float(wanted)}:
                     wrong.append((wanted, found))
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the test shall show it
             wrong.append(error)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -68,7 +70,7 @@ def test_take_picks_records_in_the_order_asked(X, compressed, data):
 def test_slices_joined_are_the_whole(X, compressed, cuts):
     whole = columns(X, compressed=compressed)
     bounds = [0, *sorted(min(cut, len(X)) for cut in cuts), len(X)]
-    parts = [whole.slice(a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    parts = [whole.slice(start, stop) for start, stop in pairwise(bounds)]
     assert content(concatenate(parts), 3) == content(whole, 3)
 
 
@@ -85,7 +87,8 @@ def test_named_arrays_make_the_same_columns_again(X, compressed):
 
 def test_what_is_not_there_stays_so():
     bare = Columns(np.zeros(2, np.int64), np.arange(2))
-    for found in (bare.take(np.array([1])), bare.slice(0, 1), concatenate([bare, bare]).slice(0, 1)):
+    joined = concatenate([bare, bare])
+    for found in (bare.take(np.array([1])), bare.slice(0, 1), joined.slice(0, 1)):
         assert found.rows == 1
         assert (found.features, found.labels, found.weights, found.ids) == (None,) * 4
     assert bare.width == 0
@@ -116,7 +119,7 @@ def labelled(labels: np.ndarray) -> Columns:
 @pytest.mark.parametrize("order", [1, -1])
 def test_numbers_and_strings_are_never_joined(order):
     parts = [labelled(np.array([1.0, 2.0])), labelled(np.array(["x"]))][::order]
-    with pytest.raises(SchemaMismatch, match="such as 1,.* such as 'x'") as caught:
+    with pytest.raises(SchemaMismatch, match=r"such as 1,.* such as 'x'") as caught:
         concatenate(parts)
     assert "label_type" in caught.value.remedy
 
@@ -129,7 +132,7 @@ def test_parts_without_records_say_nothing_of_labels():
 
 def test_dense_parts_of_different_widths_are_refused():
     parts = [columns(np.ones((1, 2))), columns(np.ones((1, 3)))]
-    with pytest.raises(SchemaMismatch, match="2 .* 3"):
+    with pytest.raises(SchemaMismatch, match=r"2 .* 3"):
         concatenate(parts)
 
 

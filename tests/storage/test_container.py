@@ -81,7 +81,8 @@ def test_arrays_are_aligned_views_that_cannot_be_written_to():
 
 def test_arrays_are_not_copied_to_be_written():
     array = np.arange(1000.0)
-    assert any(np.shares_memory(array, np.frombuffer(b, np.uint8)) for b in encode({}, {"x": array}))
+    written = [np.frombuffer(buffer, np.uint8) for buffer in encode({}, {"x": array})]
+    assert any(np.shares_memory(array, part) for part in written)
 
 
 def small() -> bytes:
@@ -150,6 +151,12 @@ def test_checksums_of_arrays_are_looked_at_where_asked():
     assert unpack(damaged, verify=False)[1]["x"].any()
     with pytest.raises(CorruptFile, match="array x fails its checksum"):
         unpack(damaged)
+
+
+def test_a_cut_is_found_even_where_checksums_are_not_looked_at():
+    whole = pack({}, {"x": np.zeros(4)})
+    with pytest.raises(CorruptFile, match="cut short"):
+        unpack(whole[:-40], verify=False)
 
 
 @given(a=ARRAYS, b=ARRAYS)

@@ -41,9 +41,9 @@ class TestArrays:
         assert found.tolist() == X.astype(dtype).astype(float).tolist()
 
     def test_may_be_lists_or_lie_in_any_order(self):
-        assert all_of(Dataset.from_arrays(X.tolist())).features.tolist() == X.tolist()
-        assert all_of(Dataset.from_arrays(np.asfortranarray(X))).features.tolist() == X.tolist()
-        assert all_of(Dataset.from_arrays(X[::-1, ::-1])).features.tolist() == X[::-1, ::-1].tolist()
+        for given in (X.tolist(), np.asfortranarray(X), X[::-1, ::-1]):
+            found = all_of(Dataset.from_arrays(given)).features
+            assert found.tolist() == np.asarray(given).tolist()
 
     @pytest.mark.parametrize(
         ("y", "expected"),
@@ -71,11 +71,15 @@ class TestArrays:
         assert all_of(Dataset.from_arrays(X, id=np.full(6, 2**63, np.uint64))).ids[0] == str(2**63)
 
     def test_weights_may_be_zero(self):
-        assert all_of(Dataset.from_arrays(X, weight=[0, 1, 2, 0, 1, 2])).weights.tolist() == [
-            0.0,
-            1.0,
-            2.0,
-        ] * 2
+        assert (
+            all_of(Dataset.from_arrays(X, weight=[0, 1, 2, 0, 1, 2])).weights.tolist()
+            == [
+                0.0,
+                1.0,
+                2.0,
+            ]
+            * 2
+        )
 
     @pytest.mark.parametrize("bad", [-1.0, np.nan, -0.001, np.inf])
     def test_weights_that_cannot_be_are_refused_with_their_row(self, bad):

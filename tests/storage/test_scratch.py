@@ -97,7 +97,9 @@ def test_is_not_seen_by_sweepers_before_it_is_locked(tmp_path, monkeypatch):
 
     def flock(lock, operation) -> None:
         monkeypatch.setattr(scratch.fcntl, "flock", real)
-        swept.extend(scratch.sweep(tmp_path))
+        with monkeypatch.context() as another_process:
+            another_process.setattr(scratch, "_held", {})
+            swept.extend(scratch.sweep(tmp_path))
         real(lock, operation)
 
     monkeypatch.setattr(scratch.fcntl, "flock", flock)
