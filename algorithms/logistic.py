@@ -63,6 +63,12 @@ class Fit:
     iterations, passes : int
         Steps of the solver, and reads of the training data.
     rows, blocks : int
+    skipped_records : int
+        Malformed records that were left out.
+    skipped_blocks : tuple of int
+        Blocks that were left out whole,
+    skipped_share : float
+        and their share of the bytes.
     engine : str
     decode_seconds, fit_seconds : float
         Up to the first round (survey and layout), and the rounds.
@@ -75,6 +81,9 @@ class Fit:
     passes: int
     rows: int
     blocks: int
+    skipped_records: int
+    skipped_blocks: tuple[int, ...]
+    skipped_share: float
     engine: str
     decode_seconds: float
     fit_seconds: float
@@ -220,6 +229,9 @@ class LogisticRegression:
             passes=outcome.passes,
             rows=int(laid["rows"]),
             blocks=len(dataset.blocks),
+            skipped_records=facts.schema.skipped,
+            skipped_blocks=tuple(sorted(session.skipped.blocks)),
+            skipped_share=session.skipped.share({b.index: b.nbytes for b in dataset.blocks}),
             engine=session.engine,
             decode_seconds=decoded - started,
             fit_seconds=time.perf_counter() - decoded,
@@ -272,9 +284,10 @@ def check_suitable(schema: Schema, where: Place = NOWHERE) -> None:
         )
     if schema.missing or schema.missing_labels:
         raise MissingValues(
-            f"{schema.missing} feature values and {schema.missing_labels} labels are missing",
+            f"{schema.missing} feature values are missing or infinite, and "
+            f"{schema.missing_labels} labels are missing",
             place=schema.first_missing or where,
-            cause="empty fields, nulls or NaN; the first feature value is named above",
+            cause="empty fields, nulls, NaN or infinities; the first is named above",
             remedy="fill them in, or leave those records or columns out",
         )
     if schema.classes is None:

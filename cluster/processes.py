@@ -77,7 +77,7 @@ class ProcessesEngine:
         self._directory = Path(tempfile.mkdtemp(prefix="engine-", dir=scratch.directory()))
         self._inbox: queue.SimpleQueue[tuple[str, Message | None]] = queue.SimpleQueue()
         self._workers: dict[str, _Worker] = {}
-        self._programs: list[tuple[Program, bytes]] = []
+        self._programs: list[tuple[Program, Path]] = []
         self._round: Round | None = None
         self._rounds = 0
         self._started = 0
@@ -211,8 +211,10 @@ class ProcessesEngine:
         for number, (known, _) in enumerate(self._programs):
             if known is program:
                 return number
-        data = _shipped(program)
-        self._programs.append((program, data))
+        path = self._directory / f"program-{len(self._programs)}.pkl"
+        with translated(str(path)):
+            write_whole(path, [_shipped(program)])  # a pipe that nobody reads holds little
+        self._programs.append((program, path))
         return len(self._programs) - 1
 
     def _number(self, round_: Round) -> int:

@@ -65,20 +65,18 @@ class Worker:
         self._scratch = scratch
         self._cache = config.cache()
         self._send = send
-        self._programs: dict[int, tuple[FoldJob, Reader] | bytes] = {}
+        self._programs: dict[int, tuple[FoldJob, Reader] | Path] = {}
         self._point: tuple[int, Point] = (-1, {})
 
     def serve(self, message: Message) -> None:
         """Act on one message of the driver."""
         match message:
-            case "program", number, data:
-                self._programs[number] = data  # loaded by the first attempt, which can fail
+            case "program", number, path:
+                self._programs[number] = path  # loaded by the first attempt, which can fail
             case "round", number, path:
                 self._point = (number, map_file(path, verify=False)[1])
             case "work", program, attempt, fault, skip:
                 self._run(program, attempt, fault, skip)
-            case "forget", program:
-                self._programs.pop(program, None)
 
     def _run(
         self, program: int, attempt: Attempt, fault: Fault | None, skip: frozenset[int]
@@ -96,7 +94,7 @@ class Worker:
     def _program(self, number: int) -> tuple[FoldJob, Reader]:
         """Return a job and what opens its blocks, loaded where it was not yet."""
         held = self._programs[number]
-        if isinstance(held, bytes):
+        if isinstance(held, Path):
             job, dataset = _loaded(held)
             self._programs[number] = held = job, Reader(dataset, self._cache)
         return held
@@ -111,9 +109,9 @@ class Worker:
         return path
 
 
-def _loaded(data: bytes) -> tuple[FoldJob, Dataset]:
+def _loaded(path: Path) -> tuple[FoldJob, Dataset]:
     try:
-        return cast("tuple[FoldJob, Dataset]", pickle.loads(data))  # noqa: S301 - from our own driver
+        return cast("tuple[FoldJob, Dataset]", pickle.loads(path.read_bytes()))  # noqa: S301 - from our own driver
     except Exception as error:
         raise UsageError(
             f"A worker cannot load the job: {type(error).__name__}: {error}",

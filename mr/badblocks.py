@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from mr.errors import DataError, GradfoldError, UsageError
+from mr.errors import DataError, GradfoldError
+from mr.storage.dataset import parse_skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +30,7 @@ class BadBlocks:
         UsageError
             If it is something else.
         """
-        word, _, most = text.partition(":")
-        if text == "fail":
-            return cls()
-        if word == "skip" and most.isdecimal() and int(most) > 0:
-            return cls(int(most))
-        raise UsageError(f"{text!r} is neither fail nor skip:MAX", remedy="write skip:3, or fail")
+        return cls(parse_skip(text))
 
 
 @dataclass

@@ -6,6 +6,7 @@ import hashlib
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import Any, TypedDict, TypeVar, Unpack
 
 import numpy as np
@@ -146,4 +147,5 @@ def described(thing: Any) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Return what may change bits: the versions of what computes."""
-    return {"gradfold": mr.__version__, "numpy": np.__version__, "machine": platform.machine()}
+    found = {name: version(name) for name in ("numpy", "scipy", "numba")}
+    return {"gradfold": mr.__version__, **found, "machine": platform.machine()}

@@ -19,7 +19,8 @@ class Locality:
     ----------
     delay : float
         Seconds that a task waits for a worker on a host that holds its blocks,
-        before it is given to any. It does not wait where no such worker is up.
+        before it is given to any. The task that has waited longest does not wait where
+        no such worker is up.
     """
 
     delay: float = 3.0

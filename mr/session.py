@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from mr.badblocks import BadBlocks
+from mr.badblocks import BadBlocks, Skipped
 from mr.config import Config
 from mr.drive import Driver
 from mr.engine import Engine, Program, Round
-from mr.errors import EmptyDataset, GradfoldError, UsageError
+from mr.errors import EmptyDataset, UsageError
 from mr.events import Event, PassFinished, PassStarted
 from mr.job import FoldJob
 from mr.ledger import Ledger, MemoryLedger
@@ -174,9 +174,9 @@ class Session:
         return self.workers.name
 
     @property
-    def skipped(self) -> Mapping[int, GradfoldError]:
+    def skipped(self) -> Skipped:
         """The blocks that were left out so far, and why."""
-        return self._driver.memory.skipped.blocks
+        return self._driver.memory.skipped
 
     def run_pass(
         self,

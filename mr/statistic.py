@@ -46,8 +46,20 @@ class Statistic(ABC):
 
     @classmethod
     def decode(cls, buffer: bytes | memoryview) -> Self:
-        """Return the statistic that `encode` wrote; arrays are views of ``buffer``."""
-        return cls.from_arrays(unpack(buffer)[1])
+        """Return the statistic that `encode` wrote; arrays are views of ``buffer``.
+
+        Raises
+        ------
+        UsageError
+            If another kind of statistic was encoded.
+        """
+        meta, arrays = unpack(buffer)
+        if meta.get("type") != cls.__name__:
+            raise UsageError(
+                f"map returned {meta.get('type')}, where {cls.__name__} was to be merged",
+                remedy="name the statistic that map returns in the job: statistic = …",
+            )
+        return cls.from_arrays(arrays)
 
 
 class Sums(Statistic):

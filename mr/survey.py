@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from mr.errors import EmptyDataset
+from mr.errors import EmptyDataset, MalformedRecord
 from mr.job import FoldJob
 from mr.solver import Point
 from mr.statistic import Array, Statistic
@@ -19,11 +19,12 @@ from mr.storage.schema import DENSE_FROM, Schema
 
 MOST_CLASSES = 1000
 """More distinct labels than this are not classes."""
-SURVEY_VERSION = 1
+SURVEY_VERSION = 2
 """Raised when a survey's arrays change: what is cached under another is then stale."""
 _CHUNK = 4096
 
 _NONE_MISSING = np.empty((0, 3), np.int64)
+_NONE_SKIPPED = np.empty((0, 2), np.int64)
 
 
 class Survey(Statistic):
@@ -62,8 +63,9 @@ class Survey(Statistic):
             merged[name] = self[name] + other[name]
         for name in ("float32", "sparse", "weighted", "labelled"):
             merged[name] = self[name] & other[name]
-        first = self["first_missing"]
-        merged["first_missing"] = first if len(first) else other["first_missing"]
+        merged["skipped"] = np.concatenate([self["skipped"], other["skipped"]])
+        for name in ("first_missing", "first_missing_label"):
+            merged[name] = self[name] if len(self[name]) else other[name]
         merged["labels"] = _unite(self["labels"], other["labels"])
         return type(self)(merged)
 
@@ -78,9 +80,10 @@ class SurveyJob(FoldJob):
         """Survey one block; decoding it fills the cache."""
         del point
         columns = block.columns
-        if columns.rows == 0:
+        if columns.rows == 0 and columns.skipped is None:
             return None
         arrays = _features(columns) | _labels(columns)
+        arrays["skipped"] = _NONE_SKIPPED if columns.skipped is None else columns.skipped
         arrays["rows"] = np.array(columns.rows)
         arrays["weighted"] = np.array(columns.weights is not None)
         return Survey(arrays)
@@ -110,7 +113,9 @@ def facts(dataset: Dataset, total: Survey | None) -> Facts:
     EmptyDataset
         If there are no records.
     """
-    if total is None:
+    if total is not None:
+        _hold_to_skips(dataset, total["skipped"])
+    if total is None or not total["rows"]:
         raise EmptyDataset(
             "There are no records in the dataset",
             place=dataset.where,
@@ -127,17 +132,30 @@ def facts(dataset: Dataset, total: Survey | None) -> Facts:
         stored=int(total["stored"]),
         names=dataset.names,
         weighted=bool(total["weighted"]),
+        skipped=len(total["skipped"]),
         **_label_facts(total),
         **_missing_facts(dataset, total),
     )
     return Facts(schema, total["sum"] / counted, total["square"] / counted)
 
 
+def _hold_to_skips(dataset: Dataset, skipped: Array) -> None:
+    """Refuse more malformed records in all than may be left out."""
+    most = dataset.bad_records
+    if len(skipped) > most:
+        ordinal, position = (int(v) for v in skipped[most])
+        raise MalformedRecord(
+            f"{len(skipped)} records cannot be read, and {most} may be left out",
+            place=dataset.source.place(ordinal, position),
+            remedy="mend the file, or allow for more: on_bad_record='skip:…' (--on-bad-record)",
+        )
+
+
 def _features(columns: Columns) -> dict[str, Array]:
     features = columns.features
     if features is None:
         features = np.zeros((columns.rows, 0))
-    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite, solvers find
+    with np.errstate(over="ignore"):  # a square beyond all bounds: no scale is taken from it
         moments = _sparse_moments(features) if isinstance(features, Sparse) else _moments(features)
     values = features.data if isinstance(features, Sparse) else features
     arrays = dict(zip(("sum", "square", "missing"), moments, strict=True))
@@ -154,10 +172,9 @@ def _features(columns: Columns) -> dict[str, Array]:
 def _moments(features: Array) -> tuple[Array, Array, Array]:
     width = features.shape[1]
     total, square, missing = np.zeros(width), np.zeros(width), np.zeros(width, np.int64)
-    # Whole rows are added one after the other: an order that no processor changes.
     for start in range(0, len(features), _CHUNK):
         chunk = features[start : start + _CHUNK].astype(np.float64)
-        absent = np.isnan(chunk)
+        absent = ~np.isfinite(chunk)
         if absent.any():
             missing += absent.sum(axis=0)
             chunk[absent] = 0.0
@@ -168,7 +185,7 @@ def _moments(features: Array) -> tuple[Array, Array, Array]:
 
 def _sparse_moments(features: Sparse) -> tuple[Array, Array, Array]:
     values = features.data.astype(np.float64)
-    absent = np.isnan(values)
+    absent = ~np.isfinite(values)
     values[absent] = 0.0
 
     def per_column(weights: Array) -> Array:
@@ -180,11 +197,11 @@ def _sparse_moments(features: Sparse) -> tuple[Array, Array, Array]:
 
 def _first_missing(features: Array | Sparse) -> tuple[int, int]:
     if isinstance(features, Sparse):
-        place = int(np.isnan(features.data).argmax())
+        place = int((~np.isfinite(features.data)).argmax())
         row = int(np.searchsorted(features.indptr, place, side="right")) - 1
         return row, int(features.indices[place])
-    row = int(np.isnan(features).any(axis=1).argmax())
-    return row, int(np.isnan(features[row]).argmax())
+    row = int((~np.isfinite(features)).any(axis=1).argmax())
+    return row, int((~np.isfinite(features[row])).argmax())
 
 
 def _identity(columns: Columns, row: int, column: int) -> Array:
@@ -195,12 +212,15 @@ def _labels(columns: Columns) -> dict[str, Array]:
     labels = columns.labels
     labelled = np.array(labels is not None)
     if labels is None:
-        return {"labelled": labelled, "labels": np.empty(0), "missing_labels": np.array(0)}
+        nothing = {"labels": np.empty(0), "missing_labels": np.array(0)}
+        return {"labelled": labelled, "first_missing_label": _NONE_MISSING, **nothing}
     absent = np.isnan(labels) if labels.dtype.kind == "f" else labels == ""
+    first = _identity(columns, int(absent.argmax()), 0) if absent.any() else _NONE_MISSING
     return {
         "labelled": labelled,
         "labels": np.unique(labels[~absent])[: MOST_CLASSES + 1],
         "missing_labels": np.array(int(absent.sum())),
+        "first_missing_label": first,
     }
 
 
@@ -223,12 +243,13 @@ def _label_facts(total: Survey) -> dict[str, Any]:
 
 def _missing_facts(dataset: Dataset, total: Survey) -> dict[str, Any]:
     found = {"missing": int(total["missing"].sum()), "missing_labels": int(total["missing_labels"])}
-    if len(total["first_missing"]) == 0:
-        return found
-    ordinal, position, column = (int(v) for v in total["first_missing"][0])
-    name = dataset.names[column] if dataset.names else str(column)
-    place = replace(dataset.source.place(ordinal, position), column=name)
-    return found | {"first_missing": place}
+    for key, names in (("first_missing", dataset.names), ("first_missing_label", ("label",))):
+        if len(total[key]):
+            ordinal, position, column = (int(v) for v in total[key][0])
+            name = names[column] if names else str(column)
+            place = replace(dataset.source.place(ordinal, position), column=name)
+            return found | {"first_missing": place}
+    return found
 
 
 def _widen(values: Array, width: int) -> Array:

@@ -42,7 +42,7 @@ class BlockCache:
 
     directory: Path
     limit: int
-    _verified: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    _verified: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     _room: int = 0
 
     def __getstate__(self) -> dict[str, Any]:
@@ -57,8 +57,7 @@ class BlockCache:
         """
         path = self._path(key)
         try:
-            stat = path.stat()
-            identity = stat.st_ino, stat.st_size, stat.st_mtime_ns
+            identity = _identity(path)
             known = self._verified.get(key) == identity
             entry = map_file(path, verify=not known)
         except CorruptFile:
@@ -69,8 +68,7 @@ class BlockCache:
             return None
         if not known:
             self._verified[key] = identity
-            with contextlib.suppress(OSError):  # marks it as used lately, not as written to
-                os.utime(path, ns=(time.time_ns(), stat.st_mtime_ns))
+            _mark_used(path, identity)
         return entry
 
     def put(self, key: str, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
@@ -127,6 +125,19 @@ class BlockCache:
             path.unlink(missing_ok=True)
             excess -= nbytes
         self._room = min(self.limit // 16, max(0, -excess))
+
+
+def _identity(path: Path) -> tuple[int, int, int]:
+    """Return what changes when a file is replaced or written to: inode, size, time of the last."""
+    stat = path.stat()
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+def _mark_used(path: Path, identity: tuple[int, int, int]) -> None:
+    """Mark a file as used lately by its time of access, if it was not written to meanwhile."""
+    with contextlib.suppress(OSError):
+        if _identity(path) == identity:
+            os.utime(path, ns=(time.time_ns(), identity[2]))
 
 
 def _used(directory: Path) -> list[tuple[int, int, Path]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,8 @@ class Columns:
         Int64, float64 or strings: the user's own key, carried through to predictions.
     text : ndarray of bytes (kind ``O``), shape (rows,), optional
         The raw records of plain text, without line ends.
+    skipped : ndarray of int64, shape (k, 2), optional
+        Ordinal and position of the malformed records that were left out.
     """
 
     ordinal: Array
@@ -96,6 +98,7 @@ class Columns:
     weights: Array | None = None
     ids: Array | None = None
     text: Array | None = None
+    skipped: Array | None = None
 
     @property
     def rows(self) -> int:
@@ -138,7 +141,8 @@ class Columns:
                 return None
             return sparse(column) if isinstance(column, Sparse) else dense(column)
 
-        return Columns(**{name: each(getattr(self, name)) for name in self.__slots__})
+        columns = {name: each(getattr(self, name)) for name in self.__slots__ if name != "skipped"}
+        return Columns(**columns, skipped=self.skipped)
 
 
 def _read_only(array: Array) -> Array:
@@ -166,16 +170,19 @@ def concatenate(parts: Sequence[Columns]) -> Columns:
         If labels are numbers in one part and strings in another, or dense parts
         differ in width.
     """
+    left_out = [part.skipped for part in parts if part.skipped is not None]
+    skipped = np.concatenate(left_out) if left_out else None
     parts = [part for part in parts if part.rows] or parts[:1]
     if len(parts) == 1:
-        return parts[0]
+        return replace(parts[0], skipped=skipped)
     joined: dict[str, Any] = {}
     for name in ("ordinal", "position", "labels", "weights", "ids", "text"):
         columns = [getattr(part, name) for part in parts]
         if name == "labels" and columns[0] is not None:
             columns = _of_one_kind(columns)
         joined[name] = None if columns[0] is None else np.concatenate(columns)
-    return Columns(**joined, features=_join([part.features for part in parts]))
+    features = _join([part.features for part in parts])
+    return Columns(**joined, features=features, skipped=skipped)
 
 
 def _of_one_kind(labels: list[Array]) -> list[Array]:
@@ -230,6 +237,9 @@ def _join(features: Sequence[Array | Sparse | None]) -> Array | Sparse | None:
     return np.concatenate(dense) if dense else None
 
 
+_OPTIONAL = ("labels", "weights", "ids", "skipped")
+
+
 def to_arrays(columns: Columns) -> dict[str, Array]:
     """Return the columns as named arrays; `from_arrays` takes them back. Text is left out."""
     arrays: dict[str, Array] = {"ordinal": columns.ordinal, "position": columns.position}
@@ -243,14 +253,14 @@ def to_arrays(columns: Columns) -> dict[str, Array]:
         }
     elif features is not None:
         arrays["features"] = features
-    optional = {"labels": columns.labels, "weights": columns.weights, "ids": columns.ids}
+    optional = {name: getattr(columns, name) for name in _OPTIONAL}
     return arrays | {name: array for name, array in optional.items() if array is not None}
 
 
 def from_arrays(arrays: Mapping[str, Array]) -> Columns:
     """Return the columns that `to_arrays` named."""
     fields: dict[str, Any] = {
-        name: arrays.get(name) for name in ("ordinal", "position", "labels", "weights", "ids")
+        name: arrays.get(name) for name in ("ordinal", "position", *_OPTIONAL)
     }
     features: Array | Sparse | None = arrays.get("features")
     if "indptr" in arrays:

@@ -70,6 +70,9 @@ class Dataset:
         What text is decoded to.
     label_type : {"auto", "number", "string"}
         What labels are; ``auto`` takes numbers where all of them are.
+    on_bad_record : str
+        ``fail``, or ``skip:MAX``: leave out up to so many malformed records of text
+        files; how many there were is part of the schema.
     block_size : int, optional
         Bytes; by default a function of the data's size.
 
@@ -91,7 +94,7 @@ class Dataset:
     (1, Dataset(memory, 1 block))
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the fields of `ReadOptions`, by name
         self,
         source: Location | Sequence[Location],
         *,
@@ -103,6 +106,7 @@ class Dataset:
         zero_based: bool = False,
         dtype: str = "float64",
         label_type: str = "auto",
+        on_bad_record: str = "fail",
         block_size: int | None = None,
     ) -> None:
         if dtype not in ("float64", "float32"):
@@ -117,6 +121,7 @@ class Dataset:
             zero_based=zero_based,
             dtype=dtype,
             label_type=label_type,
+            bad_records=parse_skip(on_bad_record),
         )
         files = list_files(source)
         reader = formats.get(format or formats.detect(files))
@@ -175,6 +180,11 @@ class Dataset:
         return self.source.names
 
     @property
+    def bad_records(self) -> int:
+        """How many malformed records may be left out."""
+        return self.source.options.bad_records if isinstance(self.source, FileSource) else 0
+
+    @property
     def where(self) -> Place:
         """The first file, for messages; nowhere for data in memory."""
         if isinstance(self.source, FileSource):
@@ -210,7 +220,7 @@ class Dataset:
             description["files"],
             format=description["format"],
             block_size=description["block_size"],
-            **description["options"],
+            **_arguments(description["options"]),
         )
         selections = tuple(Selection(**s) for s in description["selections"])
         return dataset._with(selections=selections)
@@ -294,3 +304,26 @@ class Dataset:
         kind = self.source.format.name if isinstance(self.source, FileSource) else "memory"
         count = len(self.blocks)
         return f"Dataset({kind}, {count} block{'s' if count != 1 else ''})"
+
+
+def parse_skip(text: str) -> int:
+    """Return how many may be left out: 0 for ``fail``, MAX for ``skip:MAX``.
+
+    Raises
+    ------
+    UsageError
+        If it is something else.
+    """
+    word, _, most = text.partition(":")
+    if text == "fail":
+        return 0
+    if word == "skip" and most.isdecimal() and int(most) > 0:
+        return int(most)
+    raise UsageError(f"{text!r} is neither fail nor skip:MAX", remedy="write skip:3, or fail")
+
+
+def _arguments(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return read options as arguments of `Dataset`."""
+    arguments = dict(options)
+    most = arguments.pop("bad_records", 0)
+    return arguments | {"on_bad_record": f"skip:{most}" if most else "fail"}

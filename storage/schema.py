@@ -39,11 +39,13 @@ class Schema:
     weighted : bool
         Whether records carry weights.
     missing : int
-        Number of feature values that are missing.
+        Number of feature values that are missing or infinite.
     missing_labels : int
         Number of labels that are missing.
     first_missing : Place or None
-        Where the first of either is.
+        Where the first such feature value is; of the first missing label, if there is none.
+    skipped : int
+        Number of malformed records that were left out.
     """
 
     rows: int
@@ -58,6 +60,7 @@ class Schema:
     missing: int = 0
     missing_labels: int = 0
     first_missing: Place | None = None
+    skipped: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values; `from_json` takes them back."""

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mr.storage import scratch
+from mr.storage import salvage, scratch
 from mr.storage.blocks import Block, FileInfo, Piece, pack, ranges
 from mr.storage.cache import write_whole
 from mr.storage.columns import Columns, concatenate, from_arrays, to_arrays
@@ -122,8 +122,9 @@ class FileSource:
         """
         self._refuse_changed(block)
         parts = [
-            self.format.read(piece, self.headers[piece.ordinal], self.options)
+            part
             for piece in block.pieces
+            for part in salvage.read(self.format, piece, self.headers[piece.ordinal], self.options)
         ]
         self._refuse_changed(block)  # meanwhile
         return concatenate(parts)

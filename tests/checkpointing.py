@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from committing import NotStruck
 
 from mr.errors import GradfoldError
 from mr.events import CheckpointWritten, PassStarted
@@ -75,6 +76,8 @@ def crash(kind: Kind, plan: Mapping[int, Fault], again: Mapping[int, Fault]) -> 
             world.restart(faults)
             before, begun = seen.safe, len(seen.began)
             died, x = _ended(lambda: drive(url, seen))
+            if faults and not world.dead:
+                raise NotStruck
             if isinstance(died, Exception):
                 return f"the run ended with {died!r}"
             if seen.began[begun:] and seen.began[-1] < before:

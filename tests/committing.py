@@ -61,6 +61,10 @@ def seen(url: str) -> Content | str:
         return f"an error: {error}"
 
 
+class NotStruck(Exception):
+    """What was to be killed again ended before it came to that: nothing was tried."""
+
+
 # -- trials of crashes -------------------------------------------------------------------------
 
 HERE = "/dir/out"
@@ -128,6 +132,11 @@ def crash(
     -------
     str or None
         What was wrong; None where all was well.
+
+    Raises
+    ------
+    NotStruck
+        If the second death had no occasion.
     """
     with scene.world() as world:
         url = world.url + HERE
@@ -142,6 +151,8 @@ def crash(
             allowed.add(content(NEXT_RUN, 2))
         elif again:
             survived(lambda: commit.recover(url))
+        if again and not world.dead:
+            raise NotStruck
         world.restart()
         return _unsound(scene, world, allowed)
 

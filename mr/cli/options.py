@@ -32,6 +32,7 @@ class Reading:
     zero_based: bool
     dtype: str
     label_type: str
+    on_bad_record: str
     block_size: str | None
 
     def open(self, data: tuple[str, ...]) -> Dataset:
@@ -53,6 +54,7 @@ class Running:
     workers: int | None
     faults: str | None
     task_timeout: float | None
+    on_bad_block: str = "fail"
 
     def settings(self, *listeners: Listener) -> Settings:
         """Return the keywords of a run."""
@@ -61,6 +63,7 @@ class Running:
             "workers": self.workers,
             "faults": self.faults,
             "task_timeout": self.task_timeout,
+            "on_bad_block": self.on_bad_block,
             "listeners": listeners,
         }
 
@@ -96,6 +99,12 @@ _READING = (
         default="auto",
         help="What labels are.",
     ),
+    click.option(
+        "--on-bad-record",
+        default="fail",
+        metavar="fail|skip:MAX",
+        help="Leave out up to so many malformed records of text.",
+    ),
     click.option("--block-size", metavar="SIZE", help="Such as 16MB; by default by data size."),
 )
 
@@ -106,6 +115,12 @@ _RUNNING = (
     click.option("--workers", type=int, help="By default the number of processors."),
     click.option("--faults", metavar="SEED[:RATE]", help="Inject seeded faults."),
     click.option("--task-timeout", type=float, metavar="SECONDS", help="Of one attempt."),
+    click.option(
+        "--on-bad-block",
+        default="fail",
+        metavar="fail|skip:MAX",
+        help="Leave out up to so many blocks that cannot be read as data.",
+    ),
 )
 
 

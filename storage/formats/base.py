@@ -35,6 +35,8 @@ class ReadOptions:
     label_type : {"auto", "number", "string"}
         What labels are. ``auto`` takes numbers where all labels that are decoded together
         are numbers, and strings otherwise; one that is asked for holds everywhere.
+    bad_records : int
+        How many malformed records of a text format may be left out.
     """
 
     label: str | None = None
@@ -44,6 +46,7 @@ class ReadOptions:
     zero_based: bool = False
     dtype: str = "float64"
     label_type: str = "auto"
+    bad_records: int = 0
 
 
 @dataclass(frozen=True, slots=True)

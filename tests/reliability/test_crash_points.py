@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 import checkpointing
 import committing
 import pytest
+from committing import NotStruck
 from reliability_report import record, size
 
 from mr.storage import patience
@@ -90,7 +91,10 @@ class TestCommit:
             scene, length = rng.choice(scenes)
             plan, rerun = drawn(rng, length), number % 2 == 1
             again = drawn(rng, length if rerun else 25)
-            problem = committing.crash(scene, plan, again, rerun=rerun)
+            try:
+                problem = committing.crash(scene, plan, again, rerun=rerun)
+            except NotStruck:
+                return trial(number)
             return problem and f"{scene.name}, {plan}, {again}, {rerun}: {problem}"
 
         cases = [(number,) for number in range(size(500, 10_000) // len(KINDS))]
@@ -114,9 +118,17 @@ class TestCheckpoint:
 
     def test_killed_again_when_it_is_resumed(self, kind: Kind, seed: int) -> None:
         rng, length = random.Random(seed), checkpointing.length(kind)
-        count = size(500, 10_000) // len(KINDS)
-        cases = [(kind, drawn(rng, length), drawn(rng, length)) for _ in range(count)]
-        hold(f"crash points, checkpoint, pairs, {kind.name}", cases, checkpointing.crash)
+
+        def trial(number: int) -> str | None:
+            plan, again = drawn(rng, length), drawn(rng, length)
+            try:
+                problem = checkpointing.crash(kind, plan, again)
+            except NotStruck:
+                return trial(number)
+            return problem and f"{plan}, {again}: {problem}"
+
+        cases = [(number,) for number in range(size(500, 10_000) // len(KINDS))]
+        hold(f"crash points, checkpoint, pairs, {kind.name}", cases, trial)
 
     def test_mishaps_at_every_operation(self, kind: Kind) -> None:
         cases = [(kind, plan) for plan in singles(checkpointing.length(kind), MISHAPS)]
