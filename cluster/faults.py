@@ -85,6 +85,7 @@ class FaultyEngine:
         self._plan = plan
         self.name = engine.name
         self.slots = engine.slots
+        self.vital = engine.vital
 
     def clock(self) -> float:
         """Return the engine's time."""

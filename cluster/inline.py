@@ -23,6 +23,7 @@ class InlineEngine:
     """
 
     name = "inline"
+    vital = False
     slots = 1
 
     def __init__(self, config: Config) -> None:

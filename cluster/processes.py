@@ -27,6 +27,7 @@ from typing import IO, Any, Self, cast
 
 import mr
 from mr import ship
+from mr.cluster.pulse import Pulse
 from mr.cluster.worker import Message, versions
 from mr.config import Config
 from mr.engine import Program, Round, Work, refuse_options
@@ -71,6 +72,7 @@ class ProcessesEngine:
     """Worker processes, each with one attempt at a time."""
 
     name = "processes"
+    vital = True
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -85,6 +87,7 @@ class ProcessesEngine:
         self._stillborn = 0
         for _ in range(config.workers):
             self._start()
+        self._pulse = Pulse(self._pids, lambda name: self._inbox.put((name, ("alive",))))
 
     @classmethod
     def open(cls, config: Config, options: str = "") -> Self:
@@ -131,6 +134,7 @@ class ProcessesEngine:
 
     def close(self) -> None:
         """Kill all workers, wait for them, and remove the files."""
+        self._pulse.close()
         for worker in self._workers.values():
             worker.process.kill()
         for worker in self._workers.values():
@@ -139,6 +143,9 @@ class ProcessesEngine:
         shutil.rmtree(self._directory, ignore_errors=True)
 
     # -- workers --------------------------------------------------------------
+
+    def _pids(self) -> dict[str, int]:
+        return {worker.name: worker.process.pid for worker in list(self._workers.values())}
 
     def _start(self) -> None:
         name = f"worker-{self._started}"

@@ -38,6 +38,7 @@ class ThreadsEngine:
     """
 
     name = "threads"
+    vital = False
 
     def __init__(self, config: Config) -> None:
         self._readers = Readers(config)

@@ -15,9 +15,7 @@ import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -37,9 +35,6 @@ from mr.task import Attempt, Fault, execute, injected
 
 INLINE_BYTES = 1 << 16
 """Statistics up to this size travel in the pipe, larger ones in a mapped file."""
-
-SIGN_OF_LIFE = 2.0
-"""Seconds between a worker's signs of life."""
 
 Message = tuple[Any, ...]
 
@@ -166,14 +161,6 @@ def _listen(inbox: IO[bytes], messages: queue.SimpleQueue[Message]) -> None:
         os._exit(0)  # the driver is gone: whatever runs here is no longer wanted
 
 
-def _live(send: Callable[[Message], None]) -> None:
-    """Give a sign of life now and then; a stopped process gives none."""
-    with suppress(OSError):  # the driver is gone, as the other thread will see
-        while True:
-            time.sleep(SIGN_OF_LIFE)
-            send(("alive",))
-
-
 def main() -> None:
     """Serve until the driver's pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
@@ -185,15 +172,11 @@ def main() -> None:
     messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(inbox, messages), daemon=True).start()
 
-    lock = threading.Lock()
-
     def send(message: Message) -> None:
-        with lock:
-            pickle.dump(message, outbox)
-            outbox.flush()
+        pickle.dump(message, outbox)
+        outbox.flush()
 
     send(("ready", os.getpid(), socket.gethostname(), versions()))
-    threading.Thread(target=_live, args=(send,), daemon=True).start()
     worker = Worker(scratch, config, send)
     with threadpool_limits(1):
         while True:

@@ -56,6 +56,8 @@ class Engine(Protocol):
     name: str
     slots: int
     """How many workers it aims to have up."""
+    vital: bool
+    """Whether its workers give signs of life, and are missed when they stop."""
 
     @classmethod
     def open(cls, config: Config, options: str = "") -> Self:

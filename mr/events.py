@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from mr.errors import GradfoldError
+from mr.storage.container import fingerprint
 from mr.task import Attempt, Task
 
 
@@ -71,11 +72,12 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class PassStarted:
-    """A read of all blocks began."""
+    """A read of all blocks began, at a point of so many bytes."""
 
     number: int
     purpose: str
     tasks: int
+    point_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +159,20 @@ Event = EngineEvent | DriverEvent
 
 
 def to_json(event: Event) -> dict[str, Any]:
-    """Return an event as JSON values; the payload is left out."""
+    """Return an event as JSON values; of a payload, its size and checksum."""
     values: dict[str, Any] = {"event": type(event).__name__}
     for field in fields(event):
         if field.name != "payload":
             values[field.name] = _plain(getattr(event, field.name))
+    if isinstance(event, AttemptFinished) and event.payload is not None:
+        values["nbytes"] = memoryview(event.payload).nbytes
+        values["checksum"] = checksum(event.payload)
     return values
+
+
+def checksum(payload: bytes | memoryview) -> str:
+    """Return what an encoded statistic is compared by: equal ones hold equal bits."""
+    return f"{fingerprint(payload):08x}"
 
 
 def _plain(value: Any) -> Any:

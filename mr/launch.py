@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ class Settings(TypedDict, total=False):
     checkpoint_interval: float
     call: Mapping[str, Any] | None
     listeners: tuple[Callable[[Any], None], ...]
+    observer: Callable[[str, Any], None] | None
 
 
 def fold(job: FoldJob, dataset: Dataset, **settings: Unpack[Settings]) -> Statistic | None:
@@ -132,7 +134,11 @@ def launch(
 
 
 def described(thing: Any) -> dict[str, Any]:
-    """Return the class of a job or solver and its plain attributes; arrays by their digest."""
+    """Return the class of a job or solver, its code, and its plain attributes.
+
+    Arrays and code are told by their digests; code that cannot be found, as of a class
+    that was typed in, by nothing.
+    """
 
     def shown(value: Any) -> Any:
         if isinstance(value, np.ndarray):
@@ -142,10 +148,18 @@ def described(thing: Any) -> dict[str, Any]:
         return value if plain else type(value).__qualname__
 
     held = {name: shown(value) for name, value in sorted(getattr(thing, "__dict__", {}).items())}
-    return {"class": type(thing).__qualname__, **held}
+    return {"class": type(thing).__qualname__, "code": _code(type(thing)), **held}
+
+
+def _code(kind: type) -> str:
+    try:
+        return hashlib.sha256(inspect.getsource(kind).encode()).hexdigest()[:16]
+    except (OSError, TypeError):
+        return ""
 
 
 def versions() -> dict[str, str]:
     """Return what may change bits: the versions of what computes."""
     found = {name: version(name) for name in ("numpy", "scipy", "numba")}
-    return {"gradfold": mr.__version__, **found, "machine": platform.machine()}
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {"gradfold": mr.__version__, "python": python, **found, "machine": platform.machine()}

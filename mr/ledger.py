@@ -4,6 +4,8 @@
 
     plan.json                 what is run: job, parameters, dataset, versions; written first, once
     schema.gfc                the survey of the data
+    point-000009.gfc          where a pass was made in which an attempt failed; the newest are kept
+    point-last.gfc            where the last pass was made
     checkpoint-000012.gfc     the solver's state after 12 passes; the newest two are kept
     events-000003.jsonl       numbered, immutable segments, since object stores cannot append
     driver-000003.json        who drives it, and driver.lock; see `mr.fencing`
@@ -20,9 +22,12 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from mr.errors import CorruptFile, LedgerMismatch, NotFound, Place, StorageError, UsageError
+from mr import history
+from mr.errors import CorruptFile, Fenced, LedgerMismatch, NotFound, Place, StorageError, UsageError
 from mr.events import Event, to_json
 from mr.fencing import Fence
+from mr.points import KEPT_POINTS, Points
+from mr.solver import Point
 from mr.storage import atomic, directory
 from mr.storage.capabilities import capabilities
 from mr.storage.container import Array, pack, unpack
@@ -52,6 +57,12 @@ class Ledger(Protocol):
 
     def newest(self) -> tuple[int, Saved] | None:
         """Return the newest checkpoint that is whole, and the passes before it."""
+
+    def begun(self) -> int:
+        """Return the number of the last pass that an earlier driver of the run began, or 0."""
+
+    def hold(self, number: int, point: Point) -> None:
+        """Have the point of a pass at hand, should one of its attempts be repeated."""
 
     def flush(self) -> None:
         """Write down what was recorded."""
@@ -83,6 +94,14 @@ class MemoryLedger:
         """Return nothing."""
         return None
 
+    def begun(self) -> int:
+        """Return 0."""
+        return 0
+
+    def hold(self, number: int, point: Point) -> None:
+        """Hold nothing."""
+        del number, point
+
     def flush(self) -> None:
         """Do nothing."""
 
@@ -108,6 +127,7 @@ class RunDirectory:
         self._clock = clock
         self._written = clock()
         self._lines: list[str] = []
+        self._points = Points()
         self._fence: Fence | None = None
         self._segments = self._counted()
 
@@ -139,11 +159,13 @@ class RunDirectory:
 
     def close(self) -> None:
         """Let another driver have the run."""
+        self._keep_last_point()
         if self._fence is not None:
             self._fence.release()
 
     def record(self, event: Event) -> None:
         """Take down an event; it is written with the next checkpoint, or at the end."""
+        self._points.note(event)
         self._lines.append(json.dumps({"time": time.time(), **to_json(event)}))
 
     def save(self, name: str, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
@@ -205,6 +227,15 @@ class RunDirectory:
                 return int(stem.removeprefix("checkpoint-")), saved
         return None
 
+    def begun(self) -> int:
+        """Return the number of the last pass that is spoken of."""
+        points = [stem for stem in self._stems("point-") if stem.isdigit()]
+        return max(history.last_pass(self.url), *map(int, points), 0)
+
+    def hold(self, number: int, point: Point) -> None:
+        """Have the point of a pass at hand: with a failure of the pass it is written."""
+        self._points.hold(number, point)
+
     def flush(self) -> None:
         """Write what was recorded as the next segment; what cannot be written waits for the next.
 
@@ -215,6 +246,7 @@ class RunDirectory:
         """
         if not self._lines:
             return
+        self._write_points()
         body = "".join(line + "\n" for line in self._lines).encode()
         try:
             patiently(lambda: self._write_segment(body))
@@ -222,6 +254,25 @@ class RunDirectory:
             log.warning("the run goes on, its events are not written yet: %s", error)
             return
         self._lines.clear()
+
+    def _write_points(self) -> None:
+        due = self._points.due()
+        try:
+            for number, point in due.items():
+                self.save(f"point-{number:06d}", {}, point)
+            kept = sorted(stem for stem in self._stems("point-") if stem.isdigit()) if due else []
+            for stem in kept[:-KEPT_POINTS]:
+                directory.remove(f"{self.url}/point-{stem}.gfc")
+        except StorageError as error:
+            log.warning("attempts of some passes cannot be repeated by mr replay: %s", error)
+
+    def _keep_last_point(self) -> None:
+        if not self._points.point:
+            return
+        try:
+            self.save("point-last", {"pass": self._points.number}, self._points.point)
+        except (StorageError, Fenced) as error:
+            log.warning("the last pass cannot be repeated by mr replay: %s", error)
 
     def _write_segment(self, body: bytes) -> None:
         self._check()
@@ -253,6 +304,9 @@ class RunDirectory:
 
     def _counted(self) -> int:
         return _number(self._names("events-")[-1:])
+
+    def _stems(self, prefix: str) -> list[str]:
+        return [name.removeprefix(prefix).removesuffix(".gfc") for name in self._names(prefix)]
 
     def _names(self, prefix: str) -> list[str]:
         names = patiently(lambda: directory.names_in(self.url))

@@ -25,7 +25,7 @@ class Policies:
     bad_blocks : BadBlocks
     silence : float
         Seconds without a sign of life after which a busy worker is held to be lost, on
-        engines whose workers give such signs.
+        engines whose workers give such signs: a stopped process, a machine cut off.
     """
 
     retry: RetryPolicy = field(default_factory=RetryPolicy)
@@ -33,4 +33,4 @@ class Policies:
     speculation: Speculation | None = field(default_factory=Speculation)
     exclusion: Exclusion = field(default_factory=Exclusion)
     bad_blocks: BadBlocks = field(default_factory=BadBlocks)
-    silence: float = 60.0
+    silence: float = 30.0

@@ -19,10 +19,13 @@ class Recollection:
     policies : Policies
     affinity : dict of node to worker
         Who did a node last.
+    vital : bool
+        Whether workers give signs of life.
     """
 
     policies: Policies = field(default_factory=Policies)
     affinity: dict[Node, str] = field(default_factory=dict)
+    vital: bool = False
     exclusions: Exclusions = field(init=False)
     skipped: Skipped = field(init=False)
 

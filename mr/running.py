@@ -27,10 +27,13 @@ class Running:
     policies : Policies
     tasks : int
         Number of tasks of the pass.
+    vital : bool
+        Whether workers give signs of life.
     """
 
-    def __init__(self, policies: Policies, tasks: int) -> None:
+    def __init__(self, policies: Policies, tasks: int, *, vital: bool = False) -> None:
         self._policies = policies
+        self._vital = vital
         self._tasks = tasks
         self._runs: dict[Attempt, Run] = {}
         self._heard: dict[str, float] = {}
@@ -69,9 +72,8 @@ class Running:
         times = []
         if self._policies.retry.timeout is not None and self._runs:
             times.append(next(iter(self._runs.values())).started + self._policies.retry.timeout)
-        if self._heard:
-            silences = (self._silence(run) for run in self._runs.values())
-            times += [when for when in silences if when is not None]
+        if self._vital:
+            times += [self._silence(run) for run in self._runs.values()]
         return times
 
     def too_long(self, now: float) -> list[Run]:
@@ -83,10 +85,9 @@ class Running:
 
     def silent(self, now: float) -> list[Run]:
         """Return the attempts whose workers have given no sign of life for too long."""
-        if not self._heard:
+        if not self._vital:
             return []
-        runs = [(run, self._silence(run)) for run in self._runs.values()]
-        return [run for run, when in runs if when is not None and now >= when]
+        return [run for run in self._runs.values() if now >= self._silence(run)]
 
     def stragglers(self) -> list[tuple[float, Attempt]]:
         """Return the attempts that are, or will be, stragglers, and from when on."""
@@ -96,6 +97,6 @@ class Running:
             return []
         return sorted((run.started + patience, run.attempt) for run in self._runs.values())
 
-    def _silence(self, run: Run) -> float | None:
-        heard = self._heard.get(run.worker)
-        return None if heard is None else max(heard, run.started) + self._policies.silence
+    def _silence(self, run: Run) -> float:
+        """Return when the worker of an attempt is held to be lost if it says nothing more."""
+        return max(self._heard.get(run.worker, 0.0), run.started) + self._policies.silence

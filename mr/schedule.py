@@ -82,7 +82,7 @@ class Scheduler:
         self._records = {task: _Record() for task in tasks}
         self._pending = len(self._records)
         self._workers: dict[str, _Worker] = {}
-        self._running = Running(self._policies, self._pending)
+        self._running = Running(self._policies, self._pending, vital=self._memory.vital)
         self._delayed: list[tuple[float, Task]] = []
         self._aborted = False
         self._ready = ReadyTasks(self._policies.locality, self._memory.affinity, hosts or {})

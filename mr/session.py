@@ -26,10 +26,11 @@ from mr.retry import RetryPolicy
 from mr.solver import Point
 from mr.statistic import Statistic
 from mr.storage.dataset import Dataset
-from mr.survey import SURVEY_VERSION, Facts, Survey, SurveyJob, facts
+from mr.survey import Facts, Survey, SurveyJob, facts, survey_key
 from mr.task import Task
 
 Listener = Callable[[Event], None]
+Observer = Callable[[str, Round], None]
 
 TASKS_PER_WORKER = 4
 """Enough to even out unequal blocks, few enough to keep the driver out of the way."""
@@ -64,6 +65,8 @@ class RunOptions:
         JSON values that the plan keeps for the caller, to make the same call again.
     listeners : tuple of callable
         Told of every event, after the ledger was.
+    observer : callable, optional
+        Shown purpose and `Round` of each pass before it is made; what it raises ends the run.
     """
 
     engine: str = "auto"
@@ -75,6 +78,7 @@ class RunOptions:
     checkpoint_interval: float = 1.0
     call: Mapping[str, Any] | None = None
     listeners: tuple[Listener, ...] = ()
+    observer: Observer | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be, before anything starts."""
@@ -119,6 +123,8 @@ class Session:
     listeners : sequence of callable
         Told of every event.
     policies : Policies
+    observer : callable, optional
+        Shown purpose and round of each pass before it is made.
     """
 
     workers: Engine
@@ -126,6 +132,7 @@ class Session:
     ledger: Ledger
     listeners: Sequence[Listener] = ()
     policies: Policies = field(default_factory=Policies)
+    observer: Observer | None = None
     _programs: dict[tuple[int, int], Program] = field(default_factory=dict)
     _passes: int = 0
 
@@ -138,8 +145,12 @@ class Session:
             for listener in listeners:
                 listener(event)
 
+        # Numbers go on from those of the run's drivers before: an attempt's is of one alone.
+        self._passes = ledger.begun()
         self.emit = emit  # not a method: a driver that held one would keep the session alive
-        self._driver = Driver(self.workers, emit, Recollection(self.policies))
+        self._driver = Driver(
+            self.workers, emit, Recollection(self.policies, vital=self.workers.vital)
+        )
 
     @classmethod
     @contextmanager
@@ -162,7 +173,9 @@ class Session:
         with threadpool_limits(1):
             engine = _open_engine(name, config, options)
             try:
-                session = cls(engine, config, kept, options.listeners, options.policies)
+                session = cls(
+                    engine, config, kept, options.listeners, options.policies, options.observer
+                )
                 yield session
             finally:
                 engine.close()
@@ -207,13 +220,17 @@ class Session:
                 cause="its files are empty, or hold a header alone",
                 remedy="check that they were written to the end",
             )
+        round_ = Round(self._program(job, dataset), _read_only(point or {}))
+        if self.observer is not None:
+            self.observer(purpose, round_)
         self._passes += 1  # its number is part of the attempts' identity: late ones are told by it
         number = self._passes
         nodes = cover(len(dataset.blocks), self.workers.slots * TASKS_PER_WORKER)
         tasks = [Task(number, low, high) for low, high in nodes]
-        self.emit(PassStarted(number, purpose, len(tasks)))
+        self.ledger.hold(number, round_.point)
+        nbytes = sum(array.nbytes for array in round_.point.values())
+        self.emit(PassStarted(number, purpose, len(tasks), nbytes))
         started = self.workers.clock()
-        round_ = Round(self._program(job, dataset), _read_only(point or {}))
         total = self._driver.run_pass(round_, tasks)
         self.emit(PassFinished(number, self.workers.clock() - started))
         return total
@@ -229,7 +246,7 @@ class Session:
             If a record cannot be read, or contradicts another.
         """
         whole = dataset.whole()
-        key = f"survey-{SURVEY_VERSION}-{whole.digest()}"
+        key = survey_key(whole)
         cache = self.config.cache()
         held = self.ledger.load("schema") or cache.get(key)
         if held is None:

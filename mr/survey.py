@@ -105,6 +105,11 @@ class Facts:
     mean_square: Array
 
 
+def survey_key(dataset: Dataset) -> str:
+    """Return the key under which the cache holds the survey of a dataset, selections aside."""
+    return f"survey-{SURVEY_VERSION}-{dataset.whole().digest()}"
+
+
 def facts(dataset: Dataset, total: Survey | None) -> Facts:
     """Draw the schema from a survey of all blocks.
 

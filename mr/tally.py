@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from mr.events import Event, TaskDone, TaskRetried, WorkerJoined, WorkerLost
+from mr.events import AttemptStarted, Event, TaskDone, WorkerJoined, WorkerLost
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class Tally:
     Attributes
     ----------
     retries : int
-        Attempts beyond the first of each task.
+        Attempts beyond the first of each task, copies of stragglers included.
     lost : int
         Workers that were lost.
     present : set of str
@@ -64,7 +64,7 @@ class Tally:
                 self.present.discard(worker)
             case TaskDone(worker=worker) if worker in self._workers:
                 self._workers[worker].tasks += 1
-            case TaskRetried():
+            case AttemptStarted(attempt=attempt) if attempt.number > 0:
                 self.retries += 1
 
     def workers(self) -> list[dict[str, Any]]:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
-from typing import Any
 
-from mr.errors import GradfoldError, InjectedFault, MapFailed, Place
+from mr.errors import GradfoldError, InjectedFault, MapFailed, Place, UsageError
 from mr.job import FoldJob
 from mr.reduce import Node, fold
 from mr.solver import Point
 from mr.statistic import Statistic, as_statistic
 from mr.storage.reader import Reader
+from mr.tracebacks import own_traceback, summary
+
+_IDENTITY = re.compile(r"p(\d+)\.b(\d+)-(\d+)\.a(\d+)")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -62,6 +64,24 @@ class Attempt:
     def __str__(self) -> str:
         """Return an identity such as ``p3.b8-16.a0``."""
         return f"{self.task}.a{self.number}"
+
+    @classmethod
+    def parse(cls, text: str) -> Attempt:
+        """Read an identity such as ``p3.b8-16.a0``.
+
+        Raises
+        ------
+        UsageError
+            If it is none.
+        """
+        found = _IDENTITY.fullmatch(text)
+        if found is None:
+            raise UsageError(
+                f"{text!r} does not name an attempt",
+                remedy="write it as messages and the run's events have it: p3.b8-16.a0",
+            )
+        number, low, high, attempt = map(int, found.groups())
+        return cls(Task(number, low, high), attempt)
 
 
 class Fault(Enum):
@@ -125,14 +145,14 @@ def merge(left: Statistic, right: Statistic) -> Statistic:
     except GradfoldError:
         raise
     except Exception as error:
-        raise MapFailed(_summary("merge", error), _own_traceback(error)) from error
+        raise MapFailed(f"merge raised {summary(error)}", own_traceback(error)) from error
 
 
 def _encode(total: Statistic) -> bytes:
     try:
         return total.encode()
     except Exception as error:
-        raise MapFailed(_summary("encode", error), _own_traceback(error)) from error
+        raise MapFailed(f"encode raised {summary(error)}", own_traceback(error)) from error
 
 
 def map_block(
@@ -148,8 +168,8 @@ def map_block(
     except GradfoldError as error:
         raise error.at(block=block.index, attempt=place.attempt) from None
     except (Exception, SystemExit) as error:
-        what, shown = _summary("map", error), _own_traceback(error)
-        raise MapFailed(what, shown, place) from error
+        what = f"map raised {summary(error)}"
+        raise MapFailed(what, own_traceback(error), place) from error
 
 
 @contextmanager
@@ -181,21 +201,3 @@ def injected(attempt: Attempt) -> InjectedFault:
         cause="faults were asked for",
         remedy="none is needed: the last permitted attempt is never struck",
     )
-
-
-def _summary(what: str, error: BaseException) -> str:
-    return f"{what} raised {''.join(traceback.format_exception_only(error)).strip()}"
-
-
-def _own_traceback(error: BaseException) -> str:
-    """Format a traceback without gradfold's own frames, unless nothing else is left."""
-    house = Path(__file__).parent  # not resolved, since the names of frames are not either
-
-    def outside(frame: Any) -> bool:
-        return not Path(frame.filename).is_relative_to(house)
-
-    shown = traceback.TracebackException.from_exception(error)
-    kept = [frame for frame in shown.stack if outside(frame)]
-    if kept:
-        shown.stack = traceback.StackSummary.from_list(kept)
-    return "".join(shown.format())

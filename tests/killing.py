@@ -1,239 +1,165 @@
-"""Real fits in which real processes are killed or stopped: workers here, drivers in a nursery.
+"""Real fits whose workers or drivers are killed or stopped: one case a seed.
 
-A driver that is to die is forked from a *nursery*, a process that has imported everything
-once: ``python -m killing`` reads one request a line and answers with what became of the
-driver that it forked for it.
+``python -m killing workers 17`` in this directory repeats a case.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
-import subprocess
 import sys
-import threading
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from unittest import mock
 
 import psutil
+from nursery import Nursery, nursery
+from promise_data import write_libsvm
+from squares import write_squares
+from striking import Blow, Striker, fit
 
-from mr.events import Event, WorkerJoined, WorkerLost
+from mr.errors import Fenced
+from mr.storage import scratch
 
-EVENTS = 280
-"""Events of a fit within which it is struck; an undisturbed one has some more."""
-LIMIT = 4.0
-"""Seconds that an attempt may run, so that one on a stopped worker is given up."""
-
-
-@dataclass(frozen=True)
-class Blow:
-    """A signal to a worker, or to the driver itself, at a moment of the run.
-
-    Parameters
-    ----------
-    event : int
-        The driver's so many-th event, after which
-    delay : float
-        so many seconds pass.
-    stop : bool
-        SIGSTOP in place of SIGKILL.
-    victim : int
-        Which of the workers that are up; ignored for drivers.
-    wake : float, optional
-        Seconds after which a stopped process goes on; None for never.
-    """
-
-    event: int
-    delay: float
-    stop: bool
-    victim: int = 0
-    wake: float | None = None
-
-    @classmethod
-    def draw(cls, chance: random.Random, *, stop: bool) -> Blow:
-        """Draw a moment: anywhere between two events, or in the middle of what follows one."""
-        wake = chance.choice([None, 0.05, 0.5, 1.3]) if stop else None
-        event, delay = chance.randrange(EVENTS), chance.choice([0.0, 0.02]) * chance.random()
-        return cls(event, delay, stop, chance.randrange(8), wake)
-
-    def fall(self, pid: int) -> None:
-        """Send the signal, and the one that ends a stop."""
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGSTOP if self.stop else signal.SIGKILL)
-            if self.wake is not None:
-                time.sleep(self.wake)
-                os.kill(pid, signal.SIGCONT)
+LIMIT = 3.0
+"""Seconds that an attempt may run, where nothing else ends one on a stopped worker."""
+GONE = 10.0
+"""Seconds that processes have to leave."""
+KINDS = ("dense", "sparse", "squares", "squares", "squares", "squares")
+"""Two with kernels, which workers take long to load, and one without, drawn more often."""
+LOCK = "owner.lock"
+LEDGER = (".", "point-", "plan.json", "schema.gfc", "driver.lock", "driver-", "checkpoint-", "events-")
 
 
 @dataclass
-class Striker:
-    """A listener that strikes, each blow at its event, from a thread of its own.
+class Place:
+    """Where cases are tried: the data, what they should give, and a directory for each case.
 
     Parameters
     ----------
-    blows : list of Blow
-    pid : int, optional
-        The process to strike; None strikes workers.
+    directory : Path
     """
 
-    blows: list[Blow]
-    pid: int | None = None
-    struck: int = 0
-    _seen: int = 0
-    _workers: dict[str, int] = field(default_factory=dict)
-    _threads: list[threading.Thread] = field(default_factory=list)
+    directory: Path
+    data: dict[str, Path] = field(default_factory=dict)
+    expected: dict[str, str] = field(default_factory=dict)
+    runs: int = 0
 
-    def __call__(self, event: Event) -> None:
-        """Take note of an event, and set off the blows that are due."""
-        if isinstance(event, WorkerJoined):
-            self._workers[event.worker] = event.pid
-        elif isinstance(event, WorkerLost):
-            self._workers.pop(event.worker, None)
-        for blow in self.blows:
-            pids = [self.pid] if self.pid else list(self._workers.values())
-            if blow.event == self._seen and pids:
-                self._set_off(blow, pids[blow.victim % len(pids)])
-        self._seen += 1
+    def __post_init__(self) -> None:
+        """Write the data, and fit undisturbed."""
+        self.data = {
+            kind: write_libsvm(self.directory / f"{kind}.libsvm", kind)
+            for kind in ("dense", "sparse")
+        }
+        self.data["squares"] = write_squares(self.directory / "squares.npy")
+        for kind in self.data:
+            self.expected[kind] = fit(self.data[kind], engine="inline")
 
-    def join(self) -> None:
-        """Wait for the blows that are still to fall."""
-        for thread in self._threads:
-            thread.join()
+    def run(self) -> Path:
+        """Return a directory for a run."""
+        self.runs += 1
+        return self.directory / f"run-{self.runs}"
 
-    def _set_off(self, blow: Blow, pid: int) -> None:
-        def wait_and_strike() -> None:
-            time.sleep(blow.delay)
-            blow.fall(pid)
-
-        self.struck += 1
-        thread = threading.Thread(target=wait_and_strike, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+    @contextmanager
+    def cache(self, chance: random.Random) -> Iterator[Mapping[str, str]]:
+        """Begin with an empty cache, or the one that is there; return the variable."""
+        cold = {"GRADFOLD_CACHE": f"{self.run()}-cache"} if chance.random() < 0.5 else {}
+        with mock.patch.dict(os.environ, cold):
+            yield cold
 
 
-def fit(path: Path, striker: Striker, **settings: Any) -> str:
-    """Fit as the other tests of the promise do, and return the model's digest."""
-    from promise_data import estimator
+def check_workers(seed: int, place: Place) -> None:
+    """Kill or stop workers of a fit: the same model, and nothing left behind."""
+    chance = random.Random(seed)
+    kind, stop, workers = chance.choice(KINDS), chance.random() < 0.4, chance.choice([1, 2, 2])
+    blows = [Blow.draw(chance, stop=stop) for _ in range(1 if stop else chance.randint(1, 3))]
+    # Beside a stopped worker another does its task; alone, it has to be given up some time.
+    alone = stop and workers == 1 and blows[0].wake is None
+    with place.cache(chance):
+        digest = fit(
+            place.data["squares" if alone else kind],
+            Striker(blows),
+            engine="processes",
+            workers=workers,
+            task_timeout=LIMIT if alone else None,
+        )
+    assert digest == place.expected["squares" if alone else kind], "another model"
+    _all_gone()
 
-    dataset = estimator.data(path)
-    try:
-        model = estimator().fit(dataset, listeners=(striker,), **settings)
-    finally:
-        striker.join()
-    return str(model.model_.digest())
+
+def check_driver(seed: int, place: Place, born: Nursery) -> None:
+    """Kill or stop the driver of a fit, and go on with its run: the same model."""
+    chance = random.Random(seed)
+    kind, run = chance.choice(KINDS), place.run()
+    stop = chance.random() < 0.3
+    interval = chance.choice([0.0, 0.0, 0.05])
+    with place.cache(chance) as variables:
+        for _ in range(chance.choice([1, 1, 2])):
+            blow, going_on = Blow.draw(chance, stop=stop), chance.random() < 0.5
+            settings = {"workers": 2, "checkpoint_interval": interval, "environment": variables}
+            for news in born.drive(place.data[kind], run, blow, **settings):
+                if "stopped" in news:  # it cannot wake itself
+                    _take_over(place.data[kind], run)
+                    os.kill(news["stopped"], signal.SIGCONT if going_on else signal.SIGKILL)
+                status = news.get("status", 0)
+                assert status in (0, -signal.SIGKILL), "the driver failed"
+        engine = chance.choice(["inline", "threads"])
+        digest = fit(place.data[kind], engine=engine, workers=2, run=str(run))
+    assert digest == place.expected[kind], "another model"
+    written = run.with_name(f"{run.name}.digest")
+    assert not written.exists() or written.read_text() == digest, "another model of the first"
+    others = [path.name for path in run.iterdir() if not path.name.startswith(LEDGER)]
+    assert not others, f"left in the run's directory: {others}"
+    _all_gone()
 
 
-def workers_of(scratch: Path) -> list[psutil.Process]:
-    """Return the worker processes whose scratch directories are under a directory."""
+def _take_over(data: Path, run: Path) -> None:
+    """Try to drive a run whose driver is stopped: it lives, so that must be refused."""
+    with suppress(Fenced):
+        fit(data, engine="inline", run=str(run))
+        raise AssertionError("two drivers of one run")
+
+
+def _all_gone() -> None:
+    base = Path(os.environ["GRADFOLD_SCRATCH"])
+    until = time.monotonic() + GONE
+    while (left := _workers(base)) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not left, f"workers are left: {left}"
+    scratch.sweep(base)
+    own = scratch.directory()
+    files = [path for path in (*base.iterdir(), *own.iterdir()) if path not in (own, own / LOCK)]
+    assert not files, f"left in the scratch directory: {files}"
+
+
+def _workers(base: Path) -> list[psutil.Process]:
+    """Return the worker processes of drivers that use a scratch directory."""
     found = []
     for process in psutil.process_iter(["cmdline"]):
         with suppress(psutil.Error):
-            mine = "mr.cluster.worker" in (process.info["cmdline"] or [])
-            if mine and process.environ().get("GRADFOLD_SCRATCH") == str(scratch):
+            ours = "mr.cluster.worker" in (process.info["cmdline"] or [])
+            if ours and process.environ().get("GRADFOLD_SCRATCH") == str(base):
                 found.append(process)
     return found
 
 
-def wake(processes: list[psutil.Process]) -> None:
-    """Let stopped processes go on."""
-    for process in processes:
-        with suppress(psutil.Error):
-            process.resume()
-
-
-class Nursery:
-    """Forks drivers.
-
-    Parameters
-    ----------
-    environment : dict
-        Its variables, and those of its drivers.
-    """
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        path = str(Path(__file__).parent)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "killing"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**environment, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"},
-            text=True,
-        )
-
-    def drive(self, path: Path, run: Path, blow: Blow, **settings: Any) -> Iterator[dict[str, Any]]:
-        """Let a driver be born, and yield what becomes of it until it is dead."""
-        request = {"path": str(path), "run": str(run), "blow": asdict(blow), **settings}
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        for line in self._process.stdout:
-            news = json.loads(line)
-            yield news
-            if "status" in news:
-                return
-        raise AssertionError("the nursery is dead")
-
-    def close(self) -> None:
-        """End it."""
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait(timeout=30)
-        assert self._process.stdout
-        self._process.stdout.close()
-
-
-@contextmanager
-def nursery(environment: dict[str, str]) -> Iterator[Nursery]:
-    """Open a nursery for a while."""
-    opened = Nursery(environment)
-    try:
-        yield opened
-    finally:
-        opened.close()
-
-
-def _serve() -> None:
-    """Fork a driver for each request, and tell what becomes of it."""
-    import mr.algorithms.logistic  # noqa: F401 - so that drivers find it there
-
-    for line in sys.stdin:
-        request = json.loads(line)
-        pid = os.fork()
-        if pid == 0:
-            _live(request)
-        while True:
-            _, status = os.waitpid(pid, os.WUNTRACED)
-            if os.WIFSTOPPED(status):
-                print(json.dumps({"stopped": pid}), flush=True)
-                continue
-            print(json.dumps({"status": os.waitstatus_to_exitcode(status)}), flush=True)
-            break
-
-
-def _live(request: dict[str, Any]) -> None:
-    """Be a driver: fit, and leave the digest beside the run."""
-    status = 1
-    try:
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(2, 1)  # the nursery's answers are not ours to give
-        blow = Blow(**request.pop("blow"))
-        path, run = Path(request.pop("path")), request.pop("run")
-        digest = fit(path, Striker([blow], os.getpid()), engine="processes", run=run, **request)
-        Path(f"{run}.digest").write_text(digest)
-        status = 0
-    finally:
-        if status:
-            sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
-        sys.stderr.flush()
-        os._exit(status)
+def main(which: str, seed: int) -> None:
+    """Repeat a case."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        os.environ |= {f"GRADFOLD_{part}": f"{name}/{part}" for part in ("CACHE", "SCRATCH")}
+        place = Place(directory)
+        if which == "workers":
+            check_workers(seed, place)
+        else:
+            with nursery(os.environ) as born:
+                check_driver(seed, place, born)
 
 
 if __name__ == "__main__":
-    _serve()
+    main(sys.argv[1], int(sys.argv[2]))

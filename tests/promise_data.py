@@ -12,7 +12,7 @@ import numpy as np
 
 from mr import Dataset
 from mr.algorithms import LogisticRegression
-from mr.events import AttemptStarted, Event, TaskDone, TaskRetried, WorkerJoined, WorkerLost
+from mr.events import AttemptStarted, Event, TaskDone, WorkerJoined, WorkerLost
 from mr.storage.container import map_file
 
 ROWS = 3000
@@ -50,7 +50,7 @@ class Story:
 
     @property
     def retries(self) -> int:
-        return len(self.of(TaskRetried))
+        return sum(event.attempt.number > 0 for event in self.of(AttemptStarted))
 
     @property
     def pids_that_worked(self) -> set[int]:

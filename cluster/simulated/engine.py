@@ -1,4 +1,8 @@
-"""`SimulatedEngine`: attempts run for real, in this process, when their virtual time comes."""
+"""`SimulatedEngine`: a virtual cluster as an engine.
+
+Attempts run for real, in this process, when their virtual time comes; for plans they only cost
+what they would, which is the business of their `Load`.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from mr.cluster.local import Readers, run
+from mr.cluster.simulated.load import Executed, Load
 from mr.cluster.simulated.spec import ClusterSpec
 from mr.cluster.simulated.storm import Blow, Storm
 from mr.cluster.simulated.world import Machine, Worker, World
 from mr.config import Config
 from mr.engine import Work
 from mr.errors import ImpossibleTransition
-from mr.events import AttemptFailed, AttemptFinished, EngineEvent
+from mr.events import EngineEvent
 from mr.task import Attempt, Fault, Task, injected
 
 MOST_TURNS = 1000
@@ -44,16 +48,25 @@ class SimulatedEngine:
     ----------
     config : Config
     spec : ClusterSpec
-    storm : Storm
+    storm : Storm, optional
+    load : Load, optional
+        What attempts cost and return; by default they run.
     """
 
     name = "simulated"
+    vital = False
 
-    def __init__(self, config: Config, spec: ClusterSpec, storm: Storm | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        spec: ClusterSpec,
+        storm: Storm | None = None,
+        load: Load | None = None,
+    ) -> None:
         self.world = World(spec)
         self.slots = spec.machines * spec.cores
         self._storm = storm or Storm.calm()
-        self._readers = Readers(config)
+        self._load = load or Executed(config)
         self._submitted = 0
         self._turns = 0
         self._deaf: set[Attempt] = set()
@@ -96,7 +109,7 @@ class SimulatedEngine:
         self._turns = 0 if mail or world.now > before else self._turns + 1
         if self._turns > MOST_TURNS:
             raise ImpossibleTransition(f"The driver turns in circles at {world.now:.3f} s")
-        return mail
+        return tuple(mail)
 
     def cancel(self, attempt: Attempt) -> None:
         """Send for an attempt's worker to be stopped; the message may come late."""
@@ -120,7 +133,7 @@ class SimulatedEngine:
             self._losses[work.attempt.task] += 1
             return
         worker.attempt = work.attempt
-        seconds = self._seconds(work, worker)
+        seconds = self._load.seconds(work, worker.machine, self.world)
         self.world.totals.busy_seconds += seconds
         if work.fault is not None:
             blow = {Fault.RAISE: Blow.RAISE, Fault.HANG: Blow.HANG, Fault.KILL: Blow.KILL}[
@@ -136,19 +149,6 @@ class SimulatedEngine:
         if blow is not Blow.HANG:
             self.world.after(seconds, lambda: self._finish(work, worker, blow))
 
-    def _seconds(self, work: Work, worker: Worker) -> float:
-        world, machine, total = self.world, worker.machine, 0.0
-        if machine.round is not work.round:  # the point is sent to a machine once
-            machine.round = work.round
-            nbytes = sum(array.nbytes for array in work.round.point.values())
-            world.totals.network_bytes += nbytes
-            total += nbytes / world.spec.network
-        task = work.attempt.task
-        for block in work.round.program.dataset.blocks[task.low : task.high]:
-            total += world.read_seconds(machine, block.index, block.nbytes)
-            total += world.compute_seconds(machine, block.nbytes)
-        return total
-
     def _finish(self, work: Work, worker: Worker, blow: Blow | None) -> None:
         if not worker.alive or worker.attempt != work.attempt:
             return
@@ -158,15 +158,10 @@ class SimulatedEngine:
             self._failures[work.attempt.task] += 1
             raise injected(work.attempt)
 
-        event = run(work, self._readers, strike if blow is Blow.RAISE else None)
-        late = 8.0 if blow is Blow.DELAY else 0.0
-        self._send(event, late)
+        event, nbytes = self._load.run(work, strike if blow is Blow.RAISE else None)
+        self.world.send(event, nbytes, 8.0 if blow is Blow.DELAY else 0.0)
         if blow is Blow.DUPLICATE:
-            self._send(event, 3.0 * self.world.chance.random())
-
-    def _send(self, event: AttemptFinished | AttemptFailed, late: float) -> None:
-        payload = event.payload if isinstance(event, AttemptFinished) else None
-        self.world.send(event, len(payload) if payload else 0, late)
+            self.world.send(event, nbytes, 3.0 * self.world.chance.random())
 
     def _strike(self, worker: Worker, blow: Blow) -> None:
         machine = worker.machine

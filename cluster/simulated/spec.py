@@ -50,6 +50,8 @@ class ClusterSpec:
         Bytes of blocks that a core maps in a second.
     latency : float
         Of a message.
+    driver : float
+        Seconds of the driver that a message takes; what comes meanwhile waits.
     start : float
         Until a worker is up.
     notice : float
@@ -69,6 +71,7 @@ class ClusterSpec:
     network: float = 1.25e9
     compute: float = 1e9
     latency: float = 0.0005
+    driver: float = 0.0
     start: float = 1.0
     notice: float = 10.0
     jitter: float = 0.1

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mr.errors import GradfoldError, MapFailed, TaskFailed
+from mr.errors import GradfoldError, MapFailed, NondeterministicMap, TaskFailed
+from mr.tracebacks import is_users, own_traceback, summary
 
 if TYPE_CHECKING:
     from mr.cli.group import Call
@@ -49,14 +50,18 @@ def reported(call: Call) -> Iterator[None]:
 def explain(error: GradfoldError, call: Call) -> str:
     """Return the message for an error.
 
-    An error of the user's own code begins with their own traceback; where a block
-    can be named, a command line that repeats just that block is added.
+    An error of the user's own code begins with their own traceback. A command line is
+    added that repeats the attempt, if the run was kept, or else just that block.
     """
     theirs = error.last if isinstance(error, TaskFailed) else error
     head = "" if isinstance(theirs, MapFailed) else "Error: "
     message = f"{head}{error}"
-    block = error.place.block
-    if call.repeatable and block is not None and isinstance(error, MapFailed | TaskFailed):
+    if not isinstance(error, MapFailed | TaskFailed | NondeterministicMap):
+        return message
+    block, attempt = error.place.block, error.place.attempt
+    if call.run is not None and attempt is not None:
+        message += f"\n  to repeat that attempt: {shlex.join(['mr', 'replay', call.run, attempt])}"
+    elif call.repeatable and block is not None:
         message += f"\n  to repeat just that block: {repeat(call.arguments, block)}"
     return message
 
@@ -79,9 +84,10 @@ def _interrupted(call: Call) -> str:
 
 
 def _defect(error: Exception) -> str:
-    what = "".join(traceback.format_exception_only(error)).strip()
+    if is_users(error):
+        return f"{own_traceback(error)}\nError: the job raised {summary(error)}"
     return (
-        f"Error: {what}\n"
+        f"Error: {summary(error)}\n"
         "  cause: this was not foreseen, and may be a defect of gradfold\n"
         "  remedy: repeat the command with --verbose and report what it shows"
     )

@@ -13,7 +13,7 @@ import mr
 from mr.cli.failure import reported
 from mr.cli.options import common_options
 
-COMMANDS = ("fit", "evaluate", "predict", "run", "resume", "engines", "demo")
+COMMANDS = ("fit", "evaluate", "predict", "run", "resume", "replay", "engines", "demo")
 
 
 @dataclass

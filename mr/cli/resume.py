@@ -56,12 +56,12 @@ def command(
 def _training(plan: Mapping[str, Any], directory: str, model: str | None) -> fit.Training:
     recipe, begun = plan.get("recipe"), plan.get("call") or {}
     if not recipe:
-        raise _begun_in_python(directory)
+        raise begun_in_python(directory)
     where = absolute(model) or begun.get("model")
     if where is None:
         raise click.UsageError("Missing option '--model': the run was begun without one.")
-    train, test = _dataset(recipe["dataset"], directory), begun.get("test")
-    held_out = None if test is None else _dataset(test, directory)
+    train, test = described(recipe["dataset"], directory), begun.get("test")
+    held_out = None if test is None else described(test, directory)
     return fit.Training(recipe["estimator"], recipe["parameters"], train, held_out, where)
 
 
@@ -69,16 +69,23 @@ def _work(begun: Mapping[str, Any]) -> run.Work:
     return run.Work(
         begun["job"],
         begun["values"],
-        _dataset(begun["dataset"], begun["job"]),
+        described(begun["dataset"], begun["job"]),
         begun["output"],
     )
 
 
-def _dataset(description: Mapping[str, Any] | None, directory: str) -> Dataset:
+def described(description: Mapping[str, Any] | None, directory: str) -> Dataset:
+    """Return the dataset that a run's plan describes.
+
+    Raises
+    ------
+    UsageError
+        If it describes none: the run was begun in Python.
+    """
     from mr.storage.dataset import Dataset
 
     if description is None:
-        raise _begun_in_python(directory)
+        raise begun_in_python(directory)
     return Dataset.from_description(description)
 
 
@@ -93,7 +100,8 @@ def _as_begun(running: Running, recipe: Mapping[str, Any]) -> Running:
     return replace(running, **given)
 
 
-def _begun_in_python(directory: str) -> Exception:
+def begun_in_python(directory: str) -> Exception:
+    """Return the error for a run that the command line cannot make again."""
     from mr.errors import Place, UsageError
 
     return UsageError(

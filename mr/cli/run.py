@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +110,11 @@ def command(
 
 def carry_out(work: Work, running: Running, kept: Settings, call: Call) -> dict[str, Any]:
     """Run the job and return the figures; arrays that are not small go to a file."""
+    with redirect_stdout(sys.stderr):  # whatever a job prints is no result of ours
+        return _carry_out(work, running, kept, call)
+
+
+def _carry_out(work: Work, running: Running, kept: Settings, call: Call) -> dict[str, Any]:
     from mr.cli.jobfile import load_job
     from mr.launch import fold, solve
     from mr.tally import Tally

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from tokenize import TokenError
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -16,6 +17,8 @@ from mr.storage.formats.base import Format, Header, ReadOptions
 from mr.storage.translate import translated
 
 _HEADER = 64 * KIB  # numpy itself refuses longer ones of version 1
+# A header is a Python literal, and what numpy raises for what is none depends on where it fails.
+_NOT_A_HEADER = (ValueError, EOFError, SyntaxError, TokenError, TypeError, KeyError, RecursionError)
 
 
 class Npy(Format):
@@ -95,7 +98,7 @@ def _header(file: FileInfo) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
             else np.lib.format.read_array_header_2_0
         )
         shape, fortran, dtype = read(start)
-    except (ValueError, EOFError) as error:
+    except _NOT_A_HEADER as error:
         raise _damaged(file, str(error)) from error
     return tuple(shape), bool(fortran), dtype, start.tell()
 

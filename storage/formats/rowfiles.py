@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from mr.storage import tables
 from mr.storage.blocks import FileInfo, Piece
 from mr.storage.columns import Array, Columns
-from mr.storage.errors import DataError, GradfoldError, MalformedRecord, Place
+from mr.storage.errors import DataError, GradfoldError, MalformedRecord, Place, StorageError
 from mr.storage.filesystem import is_local, locate, open_input
 from mr.storage.formats.base import Header, ReadOptions
 from mr.storage.translate import translate
@@ -34,14 +34,16 @@ def opened(uri: str, kind: str) -> Iterator[Any]:
     DataError
         If the file is not of its kind, is cut short or damaged.
     StorageError
-        If it cannot be read.
+        If it cannot be read, for want of memory too.
     """
     try:
         with pa.OSFile(locate(uri)[1]) if is_local(uri) else open_input(uri) as source:
             yield source
-    except (GradfoldError, MemoryError):
+    except GradfoldError:
         raise
-    except pa.ArrowException as error:
+    except MemoryError as error:
+        raise _too_large(error, uri, kind) from error
+    except (pa.ArrowException, UnicodeDecodeError) as error:  # the latter of names
         raise _damaged(error, uri, kind) from error
     except OSError as error:
         # Arrow says by an OSError of no number that what it read makes no sense.
@@ -63,6 +65,18 @@ def _damaged(error: Exception, uri: str, kind: str) -> DataError:
         place=Place(file=uri),
         cause="it is cut short or damaged, or is not what its name says",
         remedy="copy it again from where it came from, or write it again",
+    )
+
+
+def _too_large(error: MemoryError, uri: str, kind: str) -> StorageError:
+    # Not an error of the data, which may be skipped: another machine may have the memory.
+    return StorageError(
+        f"The file cannot be read as {kind}: {error or 'there is no memory left'}",
+        place=Place(file=uri),
+        cause="it is damaged, and names a size that it does not have; or its row groups or record "
+        "batches are larger than what memory is left",
+        remedy="copy it again from where it came from, or write it in smaller row groups or "
+        "batches",
     )
 
 

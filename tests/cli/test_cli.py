@@ -234,7 +234,7 @@ def test_resume_goes_on_with_a_run_that_failed(tmp_path, table):
     assert failed.status == 1
     assert "stumbled" in failed.errors
     alone = call(*run, "--run", kept, "--only-block", 0)  # at the checkpoint, not at the start
-    assert "--only-block 0" in failed.errors
+    assert f"mr replay {kept} p" in failed.errors
     assert alone.status in (0, 1)
     flag.unlink()
     resumed = succeed("resume", kept)

@@ -43,7 +43,8 @@ class Clock:
 def test_the_tally_counts_results_retries_and_losses():
     tally = Tally()
     lost = WorkerLost("worker-0", "killed")
-    events = [*JOINED, TaskDone(TASKS[0], "worker-1"), lost, TaskRetried(TASKS[1], "killed")]
+    again = AttemptStarted(Attempt(TASKS[1], 1), "worker-1")
+    events = [*JOINED, TaskDone(TASKS[0], "worker-1"), lost, again]
     for event in [*events, WorkerJoined("worker-2", 102, "here"), TaskDone(TASKS[1], "worker-2")]:
         tally(event)
     assert tally.workers() == [
@@ -68,7 +69,8 @@ def rounds(listener, clock, gradients, seconds):
 def test_lines_name_round_loss_gradient_tasks_workers_and_retries():
     clock, written = Clock(), []
     listener = progress.lines(written.append, clock=clock)
-    for event in [*JOINED, TaskRetried(TASKS[0], "worker-9 was killed")]:
+    again = AttemptStarted(Attempt(TASKS[0], 1), "worker-0")
+    for event in [*JOINED, TaskRetried(TASKS[0], "worker-9 was killed"), again]:
         listener(event)
     rounds(listener, clock, [0.1], 2.0)
     listener(RunFinished("converged: well", 1))

@@ -27,6 +27,7 @@ from mr.errors import (
 from mr.events import (
     AttemptFailed,
     AttemptFinished,
+    AttemptStarted,
     EngineEvent,
     Event,
     TaskRetried,
@@ -109,10 +110,20 @@ class EngineContract:
     name: str
     workers = 2
 
+    def options(self, workers: int) -> str:
+        """Return options that give the engine so many workers, where ``--workers`` does not."""
+        return ""
+
+    def named(self, workers: int = 2) -> str:
+        """Return the engine as it is asked for."""
+        options = self.options(workers)
+        return f"{self.name}:{options}" if options else self.name
+
     @pytest.fixture
     def engine(self) -> Iterator[Engine]:
         self.kept: list[EngineEvent] = []
-        engine = ENGINES.load(self.name).open(Config.from_environment(self.workers))
+        config, options = Config.from_environment(self.workers), self.options(self.workers)
+        engine = ENGINES.load(self.name).open(config, options)
         yield engine
         engine.close()
 
@@ -240,31 +251,33 @@ class EngineContract:
         found = fold(
             ColumnSums(),
             dataset,
-            engine=self.name,
+            engine=self.named(workers),
             workers=workers,
             faults=faults,
             task_timeout=2.0 if faults and "hang" in faults else None,
             listeners=(events.append,),
         )
         assert found.encode() == expected
-        assert bool(faults) == any(isinstance(event, TaskRetried) for event in events)
+        starts = [event for event in events if isinstance(event, AttemptStarted)]
+        if faults:  # without, a slow machine may copy a straggler, or not
+            assert any(event.attempt.number > 0 for event in starts)
 
     def test_gives_up_after_four_attempts(self) -> None:
         with pytest.raises(TaskFailed, match="each of its 4 attempts") as caught:
-            fold(Failing(divide), rows(), engine=self.name, workers=2)
+            fold(Failing(divide), rows(), engine=self.named(), workers=2)
         assert str(caught.value).startswith("Traceback")
         assert "in divide" in str(caught.value)
 
     def test_gives_up_at_once_on_what_no_retry_mends(self) -> None:
         events: list[Event] = []
         with pytest.raises(MalformedRecord):
-            fold(Failing(malformed), rows(), engine=self.name, listeners=(events.append,))
+            fold(Failing(malformed), rows(), engine=self.named(), listeners=(events.append,))
         assert not [event for event in events if isinstance(event, TaskRetried)]
 
     def test_keeps_its_workers_over_passes(self) -> None:
         joined: list[Event] = []
         dataset = rows()
-        options = RunOptions(engine=self.name, workers=2, listeners=(joined.append,))
+        options = RunOptions(engine=self.named(), workers=2, listeners=(joined.append,))
         with Session.open(dataset, options) as session:
             for _ in range(5):
                 session.run_pass(ColumnSums(), dataset)
@@ -276,4 +289,4 @@ class EngineContract:
         dataset = Dataset(path)
         path.unlink()
         with pytest.raises(NotFound, match=r"gone\.libsvm"):
-            fold(ColumnSums(), dataset, engine=self.name)
+            fold(ColumnSums(), dataset, engine=self.named())

@@ -28,6 +28,15 @@ class TestInline(EngineContract):
     name = "inline"
 
 
+class TestSimulated(EngineContract):
+    """Its time is virtual: waiting takes none of ours."""
+
+    name = "simulated"
+
+    def options(self, workers: int) -> str:
+        return f"machines={workers},cores=1"
+
+
 class RacingContract(EngineContract):
     """What engines do that run beside the driver: things happen before it has heard of them."""
 

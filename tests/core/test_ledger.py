@@ -10,7 +10,7 @@ import fsspec
 import numpy as np
 import pytest
 
-from mr import Dataset
+from mr import Dataset, Sums
 from mr.algorithms import LogisticRegression
 from mr.errors import InjectedFault, LedgerMismatch, NotFound, UsageError
 from mr.events import (
@@ -161,7 +161,7 @@ class TestEvents:
         error = InjectedFault("it failed", remedy="none")
         ledger.record(WorkerJoined("worker-0", 42, "localhost"))
         ledger.record(AttemptFailed(attempt, "worker-0", error))
-        ledger.record(AttemptFinished(attempt, "worker-0", b"\x00\xff"))
+        ledger.record(AttemptFinished(attempt, "worker-0", Sums(one=1).encode()))
         ledger.record(PassFinished(3, 0.25))
         ledger.flush()
         found = lines(url)
@@ -175,6 +175,8 @@ class TestEvents:
         assert found[1]["attempt"] == "p3.b8-16.a1"
         assert found[1]["error"] == str(error)
         assert "payload" not in found[2]
+        assert found[2]["nbytes"] == len(Sums(one=1).encode())
+        assert len(found[2]["checksum"]) == 8
         assert found[3]["seconds"] == 0.25
         assert all(line["time"] > 0 for line in found)
 

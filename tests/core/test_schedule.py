@@ -14,7 +14,14 @@ from mr.errors import (
     TaskFailed,
     TaskTimeout,
 )
-from mr.events import AttemptFailed, AttemptFinished, EngineEvent, WorkerJoined, WorkerLost
+from mr.events import (
+    AttemptFailed,
+    AttemptFinished,
+    EngineEvent,
+    WorkerAlive,
+    WorkerJoined,
+    WorkerLost,
+)
 from mr.policies import Policies
 from mr.recollection import Recollection
 from mr.retry import RetryPolicy
@@ -407,3 +414,29 @@ def test_nondeterminism_is_named_with_its_remedy():
     assert isinstance(abort.error, NondeterministicMap)
     assert "p1.b0-1" in str(abort.error)
     assert abort.error.remedy
+
+
+class TestSignsOfLife:
+    """On engines whose workers give them; a silent one is lost, and that is no failure."""
+
+    def scheduler(self) -> Scheduler:
+        policies = Policies(retry=RetryPolicy(attempts=1), speculation=None, silence=30.0)
+        scheduler = Scheduler(tasks(1), Recollection(policies, vital=True))
+        scheduler.handle(WorkerJoined("w0", 1, "host"), 0)
+        scheduler.handle(WorkerJoined("w1", 2, "host"), 0)
+        assert shown(scheduler.tick(0)) == ["launch p1.b0-1.a0 on w0"]
+        return scheduler
+
+    def test_are_waited_for_from_the_start_of_an_attempt(self):
+        scheduler = self.scheduler()
+        assert scheduler.wakeup(0) == 30.0
+        assert shown(scheduler.tick(29.9)) == []
+        assert shown(scheduler.tick(30)) == ["stop p1.b0-1.a0 on w0", "retry p1.b0-1"]
+        assert shown(scheduler.tick(32)) == ["launch p1.b0-1.a1 on w1"]
+
+    def test_put_off_the_end(self):
+        scheduler = self.scheduler()
+        scheduler.handle(WorkerAlive("w0"), 20)
+        assert scheduler.wakeup(20) == 50.0
+        assert shown(scheduler.tick(49)) == []
+        assert shown(scheduler.tick(50)) == ["stop p1.b0-1.a0 on w0", "retry p1.b0-1"]
