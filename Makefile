@@ -9,6 +9,9 @@ PYTHON ?= python3
 VENV ?= .venv
 # Test processes side by side; 0 runs the tests in one process and shows what they print.
 TEST_JOBS ?= 2
+# Seconds that `make fuzz` gives each format, and modules for `make mutants`: all if none.
+FUZZ_SECONDS ?= 600
+MUTANTS ?=
 # More arguments for pytest, for example `make test TESTS='tests/storage -x'`.
 TESTS ?=
 
@@ -35,6 +38,20 @@ test: $(VENV)/.installed-test  ## Set up, then run the whole test suite
 .PHONY: test-fast
 test-fast: $(VENV)/.installed-test  ## The tests that are not marked slow: under a minute
 	$(PYTEST) -m "not slow" $(TESTS)
+
+.PHONY: reliability
+reliability: $(VENV)/.installed-test  ## Faults, kills, damage, fuzzing, soak; SIZE=release takes hours
+	@report=$$(mktemp); trap 'rm -f "$$report"' EXIT; status=0; \
+	GRADFOLD_RELIABILITY=$$report $(PYTEST) -q tests/reliability $(TESTS) || status=$$?; \
+	$(BIN)/python tests/reliability_summary.py "$$report"; exit $$status
+
+.PHONY: fuzz
+fuzz: $(VENV)/.installed-test  ## Fuzz each reader by coverage for FUZZ_SECONDS (600)
+	GRADFOLD_FUZZ_SECONDS=$(FUZZ_SECONDS) SIZE=release $(PYTEST) tests/reliability/test_parsers.py -k fuzzing
+
+.PHONY: mutants
+mutants: $(VENV)/.installed-test  ## Change the scheduler's code and see which tests notice: hours
+	$(BIN)/python benchmarks/mutants.py $(MUTANTS)
 
 .PHONY: check
 check: lint types imports package  ## All that CI checks besides the tests

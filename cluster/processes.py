@@ -140,6 +140,8 @@ class ProcessesEngine:
         for worker in self._workers.values():
             _bury(worker.process)
         self._workers.clear()
+        self._programs.clear()  # the data goes with its last owner, and this is not to be it
+        self._round = None
         shutil.rmtree(self._directory, ignore_errors=True)
 
     # -- workers --------------------------------------------------------------

@@ -53,6 +53,8 @@ class Exclusions:
         Those excluded last come back first where too many are.
         """
         names = list(present)
+        if not self._until:
+            return set(names)
         barred = [name for name in names if self._until.get(name, now) > now]
         barred.sort(key=lambda name: (self._until[name], name))
         most = int(self.policy.share * len(names))

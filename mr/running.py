@@ -95,7 +95,8 @@ class Running:
         patience = policy.patience(self._durations, self._tasks) if policy else None
         if patience is None:
             return []
-        return sorted((run.started + patience, run.attempt) for run in self._runs.values())
+        # In the order in which they were started, which is that of the times.
+        return [(run.started + patience, run.attempt) for run in self._runs.values()]
 
     def _silence(self, run: Run) -> float:
         """Return when the worker of an attempt is held to be lost if it says nothing more."""

@@ -13,6 +13,7 @@ import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from operator import itemgetter
 
 from mr import verdicts
 from mr.commands import Abort, Accept, Command, Launch, Retry, Skip, Stop
@@ -278,7 +279,7 @@ class Scheduler:
             record = self._records[attempt.task]
             if policy and len(record.running) < policy.copies:
                 copyable.append((max(when, record.not_before), attempt))
-        return sorted(copyable)
+        return sorted(copyable, key=itemgetter(0))
 
     def _idle(self, now: float) -> list[str]:
         idle = [name for name, worker in self._workers.items() if worker.attempt is None]

@@ -27,9 +27,9 @@ def summary(error: BaseException) -> str:
 def is_users(error: BaseException) -> bool:
     """Return whether an error was raised in, or called from, code that is not a library's."""
     frames = traceback.extract_tb(error.__traceback__)
-    return any(not _within(frame.filename, _HOUSE, *_LIBRARIES) for frame in frames)
+    ours = (_HOUSE, *_LIBRARIES)
+    return any(not _within(frame.filename, *ours) for frame in frames)
 
 
 def _within(filename: str, *directories: Path) -> bool:
-    made_up = filename.startswith("<")  # such as "<string>": what dataclasses compile
-    return made_up or any(Path(filename).is_relative_to(directory) for directory in directories)
+    return any(Path(filename).is_relative_to(directory) for directory in directories)

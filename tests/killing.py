@@ -33,7 +33,16 @@ GONE = 10.0
 KINDS = ("dense", "sparse", "squares", "squares", "squares", "squares")
 """Two with kernels, which workers take long to load, and one without, drawn more often."""
 LOCK = "owner.lock"
-LEDGER = (".", "point-", "plan.json", "schema.gfc", "driver.lock", "driver-", "checkpoint-", "events-")
+LEDGER = (
+    ".",
+    "point-",
+    "plan.json",
+    "schema.gfc",
+    "driver.lock",
+    "driver-",
+    "checkpoint-",
+    "events-",
+)
 
 
 @dataclass

@@ -70,6 +70,7 @@ class SimulatedEngine:
         self._submitted = 0
         self._turns = 0
         self._deaf: set[Attempt] = set()
+        self._where: dict[Attempt, str] = {}
         self._failures: Counter[Task] = Counter()
         self._losses: Counter[Task] = Counter()
 
@@ -133,6 +134,7 @@ class SimulatedEngine:
             self._losses[work.attempt.task] += 1
             return
         worker.attempt = work.attempt
+        self._where[work.attempt] = work.worker
         seconds = self._load.seconds(work, worker.machine, self.world)
         self.world.totals.busy_seconds += seconds
         if work.fault is not None:
@@ -153,6 +155,7 @@ class SimulatedEngine:
         if not worker.alive or worker.attempt != work.attempt:
             return
         worker.attempt = None
+        self._where.pop(work.attempt, None)
 
         def strike() -> None:
             self._failures[work.attempt.task] += 1
@@ -184,9 +187,9 @@ class SimulatedEngine:
         self.world.after(AWAY, recover)
 
     def _stop(self, attempt: Attempt) -> None:
-        for worker in list(self.world.workers.values()):
-            if worker.attempt == attempt:
-                self.world.kill(worker, "it was cancelled")
+        worker = self.world.workers.get(self._where.pop(attempt, ""))
+        if worker is not None and worker.attempt == attempt:
+            self.world.kill(worker, "it was cancelled")
 
     def _mourn(self, worker: Worker) -> None:
         if worker.alive and worker.attempt is not None:

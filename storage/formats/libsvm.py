@@ -74,6 +74,8 @@ def _finish(found: Scan, failure: _Failure) -> None:
             value = float(token if b"_" not in token else b"")
         except ValueError:
             raise failure.of_number(token, start, is_label=slot < 0) from None
+        if found.code != libsvm_scan.FINE:
+            continue  # a line that broke has no place among the rows
         if slot < 0:
             found.labels[-1 - slot] = value
         else:

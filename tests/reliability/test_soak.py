@@ -49,9 +49,7 @@ def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[lis
 @pytest.mark.slow
 @pytest.mark.timeout(SECONDS + 120)
 def test_nothing_is_left_behind(tmp_path: Path, directories: list[Path]) -> None:
-    data = {
-        kind: write_libsvm(tmp_path / f"{kind}.libsvm", kind) for kind in ("dense", "sparse")
-    }
+    data = {kind: write_libsvm(tmp_path / f"{kind}.libsvm", kind) for kind in ("dense", "sparse")}
     began, rounds, digests = time.perf_counter(), 0, {kind: set() for kind in data}
     first: Held | None = None
     problems: dict[str, list[str]] = {}
