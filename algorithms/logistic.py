@@ -196,7 +196,15 @@ class LogisticRegression:
         return self
 
     def transform(self, dataset: Dataset) -> Predictions:
-        """Return the predictions for a dataset; nothing is computed until they are asked for."""
+        """Return the predictions for a dataset; nothing is computed until they are asked for.
+
+        Raises
+        ------
+        UsageError
+            If the model has not been fitted.
+        """
+        if not hasattr(self, "model_"):
+            raise UsageError("The model has not been fitted", remedy="call fit first")
         return Predictions(self.model_, dataset)
 
     def save(self, url: str) -> None:
@@ -299,8 +307,12 @@ def check_suitable(schema: Schema, where: Place = NOWHERE) -> None:
         )
     if len(schema.classes) < 2:
         raise UnsuitableLabels(
-            f"All records have the label {schema.classes[0]!r}",
+            f"All records have the label {_shown(schema.classes[0])}",
             place=where,
             cause="a classifier needs two classes at least",
             remedy="add records of another class, or choose another label column",
         )
+
+
+def _shown(label: float | str) -> str:
+    return repr(label) if isinstance(label, str) else f"{label:g}"

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-import platform
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import version
 from typing import Any, TypedDict, TypeVar, Unpack
 
-import numpy as np
-
-import mr
+from mr.identity import described, processor, versions
 from mr.iterate import Outcome, iterate
 from mr.job import FoldJob
-from mr.ledger import RunDirectory
+from mr.ledger import RunDirectory, read_plan
 from mr.session import RunOptions, Session
 from mr.solver import Solver
 from mr.statistic import Statistic
 from mr.storage.dataset import Dataset
+
+log = logging.getLogger(__name__)
 
 S = TypeVar("S")
 
@@ -121,10 +118,12 @@ def launch(
         plan = {
             "format": 1,
             "identity": {**identity, "bad blocks": options.on_bad_block, **versions()},
+            "processor": processor(),
             "recipe": recipe,
             "call": options.call,
         }
         ledger = RunDirectory.open(options.run, plan, options.checkpoint_interval)
+        _name_mixed(read_plan(options.run).get("processor"), options.run)
     try:
         with Session.open(dataset, options, releases_lock=releases_lock, ledger=ledger) as session:
             yield session
@@ -133,33 +132,14 @@ def launch(
             ledger.close()
 
 
-def described(thing: Any) -> dict[str, Any]:
-    """Return the class of a job or solver, its code, and its plain attributes.
-
-    Arrays and code are told by their digests; code that cannot be found, as of a class
-    that was typed in, by nothing.
-    """
-
-    def shown(value: Any) -> Any:
-        if isinstance(value, np.ndarray):
-            body = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
-            return f"{value.dtype.str} {value.shape} {body[:16]}"
-        plain = value is None or isinstance(value, bool | int | float | str)
-        return value if plain else type(value).__qualname__
-
-    held = {name: shown(value) for name, value in sorted(getattr(thing, "__dict__", {}).items())}
-    return {"class": type(thing).__qualname__, "code": _code(type(thing)), **held}
-
-
-def _code(kind: type) -> str:
-    try:
-        return hashlib.sha256(inspect.getsource(kind).encode()).hexdigest()[:16]
-    except (OSError, TypeError):
-        return ""
-
-
-def versions() -> dict[str, str]:
-    """Return what may change bits: the versions of what computes."""
-    found = {name: version(name) for name in ("numpy", "scipy", "numba")}
-    python = ".".join(platform.python_version_tuple()[:2])
-    return {"gradfold": mr.__version__, "python": python, **found, "machine": platform.machine()}
+def _name_mixed(began: str | None, run: str) -> None:
+    """Say that a run goes on on another class of processor than it began on."""
+    here = processor()
+    if began is not None and began != here:
+        log.warning(
+            "The run %s began on a processor of class %r and goes on on %r: with the solver "
+            "lbfgs the model is the same, with newton its last bits may differ",
+            run,
+            began,
+            here,
+        )

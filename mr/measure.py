@@ -6,8 +6,8 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -162,10 +162,8 @@ def measure(
     few = Dataset.of(Thinned(dataset.source, blocks, size), size)
     with tempfile.TemporaryDirectory(prefix="gradfold-plan-") as name, own_cache(Path(name)):
         gauge = Gauge(Path(name), few.source.nbytes)
-        try:
+        with suppress(_Enough):
             call(few, gauge)
-        except _Enough:
-            pass
         return [sample for sample in gauge.samples if sample.spans]
 
 
@@ -196,20 +194,13 @@ def told_samples(lines: Iterable[Line], blocks: Sequence[Block]) -> list[Sample]
     return [sample for _, sample in sorted(passes.items()) if sample.spans]
 
 
-def peak_memory() -> int:
+def resident() -> int:
     """Return the bytes that an interpreter with our packages takes: those of this process now."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except (OSError, ValueError, IndexError):
         return 200 << 20
     return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def figures_of(seconds: float) -> str:
-    """Return a duration as days, hours, minutes and seconds."""
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    return str(timedelta(seconds=round(seconds)))
 
 
 def _span(attempt: Attempt, sizes: Mapping[int, int], seconds: float, returned: int) -> Span:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from statistics import median
 
+from mr.storage.blocks import default_block_size
+
 ROUNDS = ("fit", "pass")
 """Purposes of the passes that are repeated; what comes before them prepares."""
 
@@ -145,6 +147,22 @@ def costs(samples: Sequence[Sample]) -> Costs:
         passes.append(_cost(later[-1], rate, ahead + max(0.0, first.rate - rate)))
     last = rounds or prelude
     return Costs(tuple(passes), last[-1].held, median(sample.handling for sample in last))
+
+
+def sizes(nbytes: int, scale: float, block_size: int | None) -> tuple[int, ...]:
+    """Return the sizes of blocks that data of so many bytes, times a scale, is cut into.
+
+    Parameters
+    ----------
+    nbytes : int
+    scale : float
+    block_size : int, optional
+        By default what it is for so much data.
+    """
+    total = max(1, round(nbytes * scale))
+    size = block_size or default_block_size(total)
+    whole, rest = divmod(total, size)
+    return (size,) * whole + ((rest,) if rest else ())
 
 
 def retold(samples: Sequence[Sample]) -> Costs:

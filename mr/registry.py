@@ -76,13 +76,13 @@ ENGINES = Registry(
             "mr.cluster.threads:ThreadsEngine",
             "threads of this process: our own algorithms, no start-up, no copies",
         ),
-        "simulated": Entry(
-            "mr.cluster.simulated.engine:SimulatedEngine",
-            "a virtual cluster in virtual time: simulated:machines=100,cores=4,…",
-        ),
         "processes": Entry(
             "mr.cluster.processes:ProcessesEngine",
             "worker processes of this machine: your own Python code, large data, isolation",
+        ),
+        "simulated": Entry(
+            "mr.cluster.simulated.engine:SimulatedEngine",
+            "a virtual cluster in virtual time: simulated:machines=100,cores=4,…",
         ),
     },
 )
@@ -91,6 +91,16 @@ WRAPPERS = Registry(
     "engine wrapper",
     "gradfold.wrappers",
     {"faults": Entry("mr.cluster.faults:with_faults", "seeded faults: raise, hang, kill")},
+)
+
+PLANNERS = Registry(
+    "part of planning",
+    "gradfold.planners",
+    {
+        "predict": Entry("mr.cluster.simulated.predict:predict", "a run from its costs"),
+        "repredict": Entry("mr.cluster.simulated.predict:repredict", "a run that was made"),
+        "draw": Entry("mr.cluster.simulated.picture:draw", "tasks over time"),
+    },
 )
 
 ESTIMATORS = Registry(

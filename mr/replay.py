@@ -21,7 +21,7 @@ from mr.engine import Program, Round
 from mr.errors import GradfoldError, LedgerMismatch, Place, UsageError
 from mr.events import checksum
 from mr.history import Told
-from mr.launch import versions
+from mr.identity import versions
 from mr.ledger import RunDirectory
 from mr.registry import ESTIMATORS
 from mr.solver import Point

@@ -59,6 +59,13 @@ class Sparse:
         indptr = self.indptr[start : stop + 1] - first
         return Sparse(self.data[first:last], self.indices[first:last], indptr, self.width)
 
+    def to_scipy(self) -> Any:
+        """Return the rows as a `scipy.sparse.csr_array`, which shares their memory."""
+        from scipy.sparse import csr_array
+
+        shape = (self.rows, self.width)
+        return csr_array((self.data, self.indices, self.indptr), shape=shape)
+
     def dense(self, width: int) -> Array:
         """Return the rows as a dense matrix of the given width."""
         out = np.zeros((self.rows, width), dtype=self.data.dtype)

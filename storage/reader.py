@@ -78,7 +78,7 @@ class BlockView:
     columns : Columns
         All that was decoded.
     X : ndarray, shape (rows, width), or Sparse, or None
-        Features.
+        Features; sparse ones have ``to_scipy``.
     y : ndarray, shape (rows,), or None
         Labels.
     weight : ndarray, shape (rows,), or None

@@ -34,14 +34,8 @@ KINDS = ("dense", "sparse", "squares", "squares", "squares", "squares")
 """Two with kernels, which workers take long to load, and one without, drawn more often."""
 LOCK = "owner.lock"
 LEDGER = (
-    ".",
-    "point-",
-    "plan.json",
-    "schema.gfc",
-    "driver.lock",
-    "driver-",
-    "checkpoint-",
-    "events-",
+    *("plan.json", "schema.gfc", "driver.lock", "driver-", "checkpoint-", "events-", "point-"),
+    ".",  # what a driver that was killed had half written: no one reads it, and it stays
 )
 
 
@@ -82,30 +76,38 @@ class Place:
             yield cold
 
 
-def check_workers(seed: int, place: Place) -> None:
-    """Kill or stop workers of a fit: the same model, and nothing left behind."""
+def check_workers(seed: int, place: Place) -> bool:
+    """Kill or stop workers of a fit: the same model, and nothing left behind.
+
+    Returns whether a blow fell before the fit had ended.
+    """
     chance = random.Random(seed)
     kind, stop, workers = chance.choice(KINDS), chance.random() < 0.4, chance.choice([1, 2, 2])
     blows = [Blow.draw(chance, stop=stop) for _ in range(1 if stop else chance.randint(1, 3))]
     # Beside a stopped worker another does its task; alone, it has to be given up some time.
     alone = stop and workers == 1 and blows[0].wake is None
+    striker = Striker(blows)
     with place.cache(chance):
         digest = fit(
             place.data["squares" if alone else kind],
-            Striker(blows),
+            striker,
             engine="processes",
             workers=workers,
             task_timeout=LIMIT if alone else None,
         )
     assert digest == place.expected["squares" if alone else kind], "another model"
     _all_gone()
+    return striker.struck
 
 
-def check_driver(seed: int, place: Place, born: Nursery) -> None:
-    """Kill or stop the driver of a fit, and go on with its run: the same model."""
+def check_driver(seed: int, place: Place, born: Nursery) -> bool:
+    """Kill or stop the driver of a fit, and go on with its run: the same model.
+
+    Returns whether a blow fell before the fit had ended.
+    """
     chance = random.Random(seed)
     kind, run = chance.choice(KINDS), place.run()
-    stop = chance.random() < 0.3
+    stop, struck = chance.random() < 0.3, False
     interval = chance.choice([0.0, 0.0, 0.05])
     with place.cache(chance) as variables:
         for _ in range(chance.choice([1, 1, 2])):
@@ -116,6 +118,7 @@ def check_driver(seed: int, place: Place, born: Nursery) -> None:
                     _take_over(place.data[kind], run)
                     os.kill(news["stopped"], signal.SIGCONT if going_on else signal.SIGKILL)
                 status = news.get("status", 0)
+                struck = struck or "stopped" in news or status != 0
                 assert status in (0, -signal.SIGKILL), "the driver failed"
         engine = chance.choice(["inline", "threads"])
         digest = fit(place.data[kind], engine=engine, workers=2, run=str(run))
@@ -125,6 +128,7 @@ def check_driver(seed: int, place: Place, born: Nursery) -> None:
     others = [path.name for path in run.iterdir() if not path.name.startswith(LEDGER)]
     assert not others, f"left in the run's directory: {others}"
     _all_gone()
+    return struck
 
 
 def _take_over(data: Path, run: Path) -> None:
@@ -163,11 +167,11 @@ def main(which: str, seed: int) -> None:
         directory = Path(name)
         os.environ |= {f"GRADFOLD_{part}": f"{name}/{part}" for part in ("CACHE", "SCRATCH")}
         place = Place(directory)
-        if which == "workers":
-            check_workers(seed, place)
-        else:
-            with nursery(os.environ) as born:
-                check_driver(seed, place, born)
+        with nursery(os.environ) as born:
+            if which == "workers":
+                print(check_workers(seed, place))
+            else:
+                print(check_driver(seed, place, born))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
-import os
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -71,10 +71,8 @@ def counted(*directories: Path) -> Held:
 def _descriptors() -> list[str]:
     found = []
     for link in Path("/proc/self/fd").iterdir():
-        try:
-            found.append(os.readlink(link))
-        except FileNotFoundError:  # of this very listing
-            continue
+        with suppress(FileNotFoundError):  # of this very listing
+            found.append(str(link.readlink()))
     return found
 
 

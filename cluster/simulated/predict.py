@@ -21,8 +21,10 @@ from mr.task import Task
 
 STRUCK_ROUNDS = 3
 """Rounds that are simulated from a machine's loss on; what is away longer is reckoned."""
-PRECISION = 0.02
-"""Of a task's seconds: how late the driver may hear of its end, for the sake of fewer turns."""
+PRECISION = 0.005
+"""Share of a pass' time by which the driver of a large cluster may hear late, for fewer turns."""
+PRECISE = 200
+"""Workers up to which it hears at once."""
 MOST_SPANS = 400_000
 
 
@@ -140,6 +142,7 @@ class Stage:
     def __init__(self, spec: ClusterSpec, costs: Costs, sizes: tuple[int, ...]) -> None:
         self.engine = SimulatedEngine(Config(workers=1), spec, load=AtCost(costs.held))
         self.world = self.engine.world
+        self.world.gather = PRECISION if self.engine.slots > PRECISE else 0.0
         self.events = Timeline(self.world)
         self.dataset = Dataset.of(Imagined(sizes, spec.machines, spec.replicas))
         self._watch: Timeline | None = None
@@ -158,7 +161,7 @@ class Stage:
         self._passes += 1
         nodes = cover(len(self.dataset.blocks), self.engine.slots * TASKS_PER_WORKER)
         tasks = [Task(self._passes, low, high) for low, high in nodes]
-        self.world.gather = PRECISION * cost.rate * self.dataset.source.nbytes / len(nodes)
+        self.world.began = self.world.now
         self._driver.run_pass(Round(Program(Priced(cost), self.dataset), {}), tasks)
         seconds = self.world.now - began
         return before.until(_Meter.read(self.world), cost.purpose, seconds, self.engine.slots)
@@ -214,7 +217,8 @@ class _Meter:
         return PassPlan(
             purpose,
             seconds,
-            {name: share / max(seconds, 1e-9) for name, share in busy.items()},
+            # What is begun is booked whole, and may end in the next pass.
+            {name: min(1.0, share / max(seconds, 1e-9)) for name, share in busy.items()},
             more("disk_bytes"),
             more("network_bytes"),
             more("memory_bytes"),

@@ -1,4 +1,4 @@
-"""Work that is only paid for: no block is read, nothing is mapped, and each task takes its price."""
+"""Work that is only paid for: no block is read, nothing mapped, each task takes its price."""
 
 from __future__ import annotations
 

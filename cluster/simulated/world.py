@@ -125,14 +125,16 @@ class World:
     now : float
         The virtual time.
     gather : float
-        Seconds after its last mail that the driver lets more of it gather: a large cluster is
-        then simulated in fewer turns, at the price of that precision.
+        Share of the time since ``began`` for which the driver lets mail gather after the last:
+        a large cluster is then simulated in fewer turns, at the price of that precision.
+    began : float
+        When the pass began.
     """
 
     def __init__(self, spec: ClusterSpec) -> None:
         self.spec = spec
         self.now = 0.0
-        self.gather = 0.0
+        self.gather = self.began = 0.0
         self.totals = Totals()
         self.chance = random.Random(spec.seed)
         self.machines = [
@@ -175,7 +177,7 @@ class World:
         mail, self._inbox = self._inbox, []
         seconds = self.spec.driver * len(mail)
         self.totals.driver_seconds += seconds
-        self._driver_free = self.now + max(seconds, self.gather)
+        self._driver_free = self.now + max(seconds, self.gather * (self.now - self.began))
         return mail
 
     def send(self, event: EngineEvent, nbytes: int = 0, late: float = 0.0) -> None:

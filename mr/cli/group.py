@@ -13,7 +13,18 @@ import mr
 from mr.cli.failure import reported
 from mr.cli.options import common_options
 
-COMMANDS = ("fit", "evaluate", "predict", "run", "resume", "replay", "engines", "demo")
+COMMANDS = (
+    "fit",
+    "evaluate",
+    "predict",
+    "run",
+    "resume",
+    "replay",
+    "plan",
+    "simulate",
+    "engines",
+    "demo",
+)
 
 
 @dataclass

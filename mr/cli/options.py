@@ -147,7 +147,7 @@ _KEEPING = (
 )
 
 
-def _gathered(name: str, kind: type[Any], options: tuple[Decorator[Any], ...]) -> Decorator[Any]:
+def gathered(name: str, kind: type[Any], options: tuple[Decorator[Any], ...]) -> Decorator[Any]:
     """Return a decorator that adds options and passes their values as one argument."""
 
     def decorate(function: Any) -> Any:
@@ -163,9 +163,9 @@ def _gathered(name: str, kind: type[Any], options: tuple[Decorator[Any], ...]) -
     return decorate
 
 
-dataset_options = _gathered("reading", Reading, _READING)
-engine_options = _gathered("running", Running, _RUNNING)
-ledger_options = _gathered("keeping", Keeping, _KEEPING)
+dataset_options = gathered("reading", Reading, _READING)
+engine_options = gathered("running", Running, _RUNNING)
+ledger_options = gathered("keeping", Keeping, _KEEPING)
 
 data_argument = click.argument("data", nargs=-1, required=True)
 json_option = click.option(

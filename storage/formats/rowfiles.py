@@ -71,7 +71,7 @@ def _damaged(error: Exception, uri: str, kind: str) -> DataError:
 def _too_large(error: MemoryError, uri: str, kind: str) -> StorageError:
     # Not an error of the data, which may be skipped: another machine may have the memory.
     return StorageError(
-        f"The file cannot be read as {kind}: {error or 'there is no memory left'}",
+        f"The file cannot be read as {kind}: {str(error) or 'there is no memory left'}",
         place=Place(file=uri),
         cause="it is damaged, and names a size that it does not have; or its row groups or record "
         "batches are larger than what memory is left",

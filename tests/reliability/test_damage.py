@@ -12,6 +12,8 @@ from reliability_report import record, size
 
 SHARES = {"model": 0.4, "cache": 0.4, "checkpoint": 0.15, "fit": 0.03, "plan": 0.02}
 """How the cases are dealt to the kinds of check; fits take longest."""
+SHOWING = {"model": 0.5, "cache": 0.5, "checkpoint": 0.5, "fit": 0.0, "plan": 0.5}
+"""Share of the cases in which the damage is found, at least: a fit makes most of it good."""
 LONGEST = 5.0
 """Seconds that any case may take."""
 
@@ -27,22 +29,30 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         log.setLevel(before)
 
 
+UNFORESEEN = pytest.mark.xfail(
+    reason="mr resume takes a plan that is damaged, and still JSON, for one that is whole: "
+    "the plan has no checksum",
+    raises=AssertionError,
+)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(size(120, 3600))
-@pytest.mark.parametrize("kind", CHECKS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=UNFORESEEN if kind == "plan" else ()) for kind in CHECKS]
+)
 def test_damage_is_found_or_harmless(kind: str, place: Place) -> None:
-    began, done, found, slowest = time.perf_counter(), 0, 0, 0.0
+    began, found, slowest, wrong = time.perf_counter(), 0, 0.0, []
     seeds = range(round(SHARES[kind] * size(10_000, 100_000)))
-    try:
-        for seed in seeds:
-            start = time.perf_counter()
+    for seed in seeds:
+        start = time.perf_counter()
+        try:
             found += CHECKS[kind](seed, place)
-            slowest = max(slowest, time.perf_counter() - start)
-            done += 1
-    except Exception:
-        print(f"to repeat: cd tests && python -m damaging {kind} {done}")
-        raise
-    finally:
-        record("damage", len(seeds), len(seeds) - done, time.perf_counter() - began)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next may say more
+            repeat = f"cd tests && python -m damaging {kind} {seed}"
+            wrong.append(f"{repeat}\n{type(error).__name__}: {error}")
+        slowest = max(slowest, time.perf_counter() - start)
+    record(f"damage, {kind}", len(seeds), len(wrong), time.perf_counter() - began)
+    assert not wrong, "\n".join([f"{len(wrong)} of {len(seeds)} failed", *wrong[:5]])
     assert slowest < LONGEST
-    assert found > 0.3 * len(seeds)
+    assert found > SHOWING[kind] * len(seeds)

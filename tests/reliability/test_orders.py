@@ -32,9 +32,12 @@ def test_the_same_statistic_in_any_order(part: int) -> None:
 
 
 def test_a_merge_as_they_come_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    for seed in range(10):
-        check(seed)  # so that what is expected is of the code as it is
+    _check_all(range(10))  # so that what is expected is of the code as it is
     merge_as_they_come(monkeypatch)
     with pytest.raises(AssertionError, match="other bits"):
-        for seed in range(10):
-            check(seed)
+        _check_all(range(10))
+
+
+def _check_all(seeds: range) -> None:
+    for seed in seeds:
+        check(seed)

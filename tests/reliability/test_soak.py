@@ -6,7 +6,6 @@ import itertools
 import os
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,11 +38,11 @@ ROUNDS = [
 
 
 @pytest.fixture
-def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
+def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    yield [temporary, scratch.directory()]
+    return [temporary, scratch.directory()]
 
 
 @pytest.mark.slow
