@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -15,13 +16,14 @@ from mr.cluster.simulated.engine import DriverKilled, SimulatedEngine
 from mr.cluster.simulated.spec import ClusterSpec
 from mr.cluster.simulated.storm import Blow, Storm
 from mr.config import Config
-from mr.errors import GradfoldError, TaskFailed
+from mr.errors import GradfoldError, StorageError, TaskFailed
 from mr.events import Event
 from mr.iterate import iterate
-from mr.ledger import Ledger, MemoryLedger
+from mr.ledger import Ledger, MemoryLedger, RunDirectory
 from mr.policies import Policies
 from mr.retry import RetryPolicy
 from mr.session import Session
+from mr.storage.faults import MEMORY, POSIX, S3, Fault, Killed, faulty
 from mr.task import Task
 
 BLOCKS = 13
@@ -29,6 +31,10 @@ LIMIT = 60.0
 """Virtual seconds that an attempt may run; a calm one takes a fraction of one."""
 LIVES = 4
 """Drivers that may be needed; the last one is never killed."""
+PLAN = {"identity": {"job": "least squares"}, "recipe": None}
+PASSING = [Fault.TRANSIENT, Fault.UNACKNOWLEDGED]
+"""What storage does to the last life: nothing that a repeated call does not mend."""
+OpenLedger = Callable[[int], Ledger | None]
 POLICIES = Policies(retry=RetryPolicy(timeout=LIMIT))
 
 
@@ -83,12 +89,12 @@ def live(spec: ClusterSpec, storm: Storm, ledger: Ledger | None = None) -> Life:
     engine = SimulatedEngine(config, spec, storm)
     life = Life(engine)
     listeners = (life.events.append,)
-    session = Session(engine, config, ledger or MemoryLedger(), listeners, POLICIES)
     solver = GradientDescent(np.zeros(3), tol=1e-12, max_iter=3)
     try:
+        session = Session(engine, config, ledger or MemoryLedger(), listeners, POLICIES)
         outcome = iterate(LeastSquares(), solver, data(), session)
         life.x = outcome.state.x.tobytes() + bytes([outcome.passes])
-    except DriverKilled:
+    except (DriverKilled, Killed):
         life.killed = True
     except GradfoldError as error:
         life.error = error
@@ -140,8 +146,11 @@ def _starts(event: Event) -> bool:
     return type(event).__name__ == "AttemptStarted"
 
 
-def check(seed: int, blows: int = 12, make_ledger: Any = None) -> str:
+def check(seed: int, blows: int = 12, open_ledger: OpenLedger | None = None) -> str:
     """Run a seed; return ``same``, or ``excused`` where retries were used up.
+
+    ``open_ledger`` opens the run's ledger for a life, the n-th; None is a driver that
+    died over it.
 
     Raises
     ------
@@ -149,11 +158,14 @@ def check(seed: int, blows: int = 12, make_ledger: Any = None) -> str:
         If the run ended in any other way; the message repeats it.
     """
     repeat = f"python -m simulating {seed}"
-    ledger = make_ledger(seed, 0) if make_ledger else _Kept()
+    kept = _Kept()
     for number in range(LIVES):
+        ledger = open_ledger(number) if open_ledger else kept
+        if ledger is None:
+            continue
         life = live(cluster(seed), storm(seed, number, blows), ledger)
-        if life.killed:
-            ledger = make_ledger(seed, number + 1) if make_ledger else ledger
+        died = isinstance(life.error, StorageError)  # as a user's run does: it is resumed
+        if life.killed or (died and number < LIVES - 1):
             continue
         if life.error is not None:
             assert excused(life), f"{repeat}: {life.error}"
@@ -161,6 +173,26 @@ def check(seed: int, blows: int = 12, make_ledger: Any = None) -> str:
         assert life.x == expected(), f"{repeat}: other bits"
         return "same"
     raise AssertionError(f"{repeat}: the last driver was killed too")
+
+
+def check_on_storage(seed: int) -> str:
+    """Run a seed with its ledger on a storage that fails, too: calls that are not done, done
+    and not acknowledged, half done, and such as the driver dies over.
+    """
+    chance = random.Random(seed)
+    with faulty(chance.choice([POSIX, MEMORY, S3])) as world:
+
+        def open_ledger(number: int) -> Ledger | None:
+            faults = list(Fault) if number < LIVES - 1 else PASSING
+            struck = chance.sample(range(1, 60), 3)
+            world.restart({operation: chance.choice(faults) for operation in struck})
+            try:
+                return RunDirectory.open(f"{world.url}/run", PLAN, interval=0)
+            except (Killed, StorageError):
+                assert number < LIVES - 1, f"seed {seed}: the run could not be opened"
+                return None
+
+        return check(seed, open_ledger=open_ledger)
 
 
 class _Kept(MemoryLedger):

@@ -12,7 +12,7 @@ from mr.config import Config
 from mr.drive import Driver
 from mr.engine import Program, Round
 from mr.events import AttemptFinished, AttemptStarted, Event, WorkerJoined
-from mr.planning import Costs, PassCost, PassPlan, Plan
+from mr.planning import ROUNDS, Costs, PassCost, PassPlan, Plan
 from mr.recollection import Recollection
 from mr.reduce import cover
 from mr.session import TASKS_PER_WORKER
@@ -57,13 +57,14 @@ def predict(
         Whether to keep what a picture needs.
     """
     stage = Stage(replace(ClusterSpec.parse(cluster), driver=costs.handling), costs, sizes)
-    once = costs.passes[: len(costs.passes) if rounds > 1 else -1]
+    once = costs.passes if rounds > 1 else costs.passes[:-1] or costs.passes
     watched = stage.events if picture else None
     passes = tuple(stage.make(cost, watched) for cost in once)
     held = stage.world.totals.most_cached
     added = stage.struck(costs.round, passes[-1].seconds) if failures else None
     between = sum(cost.between for cost in once[:-1])
-    repeats = max(1, rounds - 1)
+    simulated = sum(cost.purpose in ROUNDS for cost in once)
+    repeats = max(1, rounds - simulated + 1)
     return Plan(
         passes=passes,
         rounds=rounds,

@@ -8,7 +8,9 @@ from collections import Counter
 import pytest
 from planted import CATALOGUE
 from reliability_report import record, size
-from simulating import check, expected
+from simulating import check, check_on_storage, expected
+
+from mr.storage import patience
 
 PARTS = 8
 """The seeds are dealt to so many tests, to run side by side."""
@@ -28,6 +30,23 @@ def test_the_same_bits_in_any_storm(part: int) -> None:
         failed = len(seeds) - outcomes.total()
         record("simulation", len(seeds), failed, time.perf_counter() - began)
     assert outcomes["same"] > 0.9 * len(seeds)  # a storm that always excuses tests nothing
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(PARTS))
+def test_the_same_bits_while_the_ledgers_storage_fails(
+    part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "PAUSE", 0.0)
+    began, outcomes = time.perf_counter(), Counter[str]()
+    seeds = range(part, size(400, 20_000), PARTS)
+    try:
+        for seed in seeds:
+            outcomes[check_on_storage(seed)] += 1
+    finally:
+        failed = len(seeds) - outcomes.total()
+        record("simulation, failing storage", len(seeds), failed, time.perf_counter() - began)
+    assert outcomes["same"] > 0.9 * len(seeds)
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
