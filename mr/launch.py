@@ -10,7 +10,8 @@ from typing import Any, TypedDict, TypeVar, Unpack
 from mr.identity import described, processor, versions
 from mr.iterate import Outcome, iterate
 from mr.job import FoldJob
-from mr.ledger import RunDirectory, read_plan
+from mr.ledger import RunDirectory
+from mr.plan import read_plan
 from mr.session import RunOptions, Session
 from mr.solver import Solver
 from mr.statistic import Statistic

@@ -23,9 +23,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from mr import history
-from mr.errors import CorruptFile, Fenced, LedgerMismatch, NotFound, Place, StorageError, UsageError
+from mr.errors import CorruptFile, Fenced, NotFound, StorageError
 from mr.events import Event, to_json
 from mr.fencing import Fence
+from mr.plan import begun, hold_to
 from mr.points import KEPT_POINTS, Points
 from mr.solver import Point
 from mr.storage import atomic, directory
@@ -152,7 +153,7 @@ class RunDirectory:
             If plan or claim cannot be written.
         """
         ledger = cls(url, interval)
-        _hold_to(patiently(lambda: _begun(ledger.url, plan)), plan, url)
+        hold_to(patiently(lambda: begun(ledger.url, plan)), plan, url)
         ledger._fence = Fence.take(ledger.url)
         ledger._segments = ledger._counted()  # what the driver before wrote last is there now
         return ledger
@@ -313,54 +314,6 @@ class RunDirectory:
         return [name for name in names if name.startswith(prefix)]
 
 
-def read_plan(url: str) -> dict[str, Any]:
-    """Return the plan of a run.
-
-    Raises
-    ------
-    NotFound
-        If there is no run.
-    UsageError
-        If what is there is not a plan.
-    """
-    uri = f"{url.rstrip('/')}/plan.json"
-    try:
-        plan: dict[str, Any] = json.loads(directory.read_bytes(uri))
-    except ValueError as error:
-        raise UsageError(f"The plan of a run cannot be read: {error}", place=Place(uri)) from None
-    if not isinstance(plan, dict):
-        raise UsageError("The plan of a run holds something else", place=Place(uri))
-    return plan
-
-
-def _begun(url: str, plan: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the plan of the run in a directory; ours, written, where there was none."""
-    try:
-        return read_plan(url)
-    except NotFound:
-        pass
-    body = json.dumps(plan, indent=2, sort_keys=True, default=str).encode()
-    uri = f"{url}/plan.json"
-    if not capabilities(url).exclusive_create:
-        atomic.write_bytes(uri, body)
-    else:
-        create_exclusively(uri, body)  # of two that begin at once, both go by the one's plan
-    return read_plan(url)
-
-
 def _number(names: list[str]) -> int:
     """Return the number in the last of some names such as ``events-000003.jsonl``, or 0."""
     return int(names[-1].partition("-")[2].partition(".")[0]) if names else 0
-
-
-def _hold_to(held: Mapping[str, Any], wanted: Mapping[str, Any], url: str) -> None:
-    old = held.get("identity", {})
-    new = json.loads(json.dumps(wanted["identity"], default=str))  # as it is read back
-    for key in sorted(old.keys() | new.keys()):
-        if old.get(key) != new.get(key):
-            raise LedgerMismatch(
-                f"The run's directory belongs to another run: its {key} differs",
-                place=Place(file=url),
-                cause=f"there it is {old.get(key)!r}, here {new.get(key)!r}",
-                remedy="give this run a directory of its own, or repeat the call that began it",
-            )

@@ -50,7 +50,7 @@ def _round(directory: str, story: Told) -> Round:
     """Make what the attempt was a part of, from the run's plan."""
     from mr.cli.jobfile import load_job
     from mr.engine import Program, Round
-    from mr.ledger import read_plan
+    from mr.plan import read_plan
     from mr.replay import fitted, hold_to, point_of
 
     plan = read_plan(directory)

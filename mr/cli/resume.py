@@ -40,7 +40,7 @@ def command(
     The call that began it is made again, from its newest checkpoint. Engine and
     workers may differ from the first time; the model does not.
     """
-    from mr.ledger import read_plan
+    from mr.plan import read_plan
 
     plan = read_plan(directory)
     call.run = directory

@@ -22,8 +22,8 @@ def command(*, directory: str, cluster: Cluster, as_json: bool) -> None:
     """
     from mr.errors import Place, UsageError
     from mr.history import events
-    from mr.ledger import read_plan
     from mr.measure import told_samples
+    from mr.plan import read_plan
     from mr.planning import retold
     from mr.registry import PLANNERS
     from mr.storage.dataset import Dataset

@@ -86,6 +86,12 @@ class Driver:
         os.kill(self.process.pid, signal.SIGCONT)
 
 
+@pytest.fixture(autouse=True)
+def _own_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let tests that ran before in this process, and closed no ledger, be none of ours."""
+    monkeypatch.setattr(fencing, "_locks", {})
+
+
 @pytest.fixture
 def drivers() -> Iterator[ExitStack]:
     with ExitStack() as stack:

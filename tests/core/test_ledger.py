@@ -21,7 +21,8 @@ from mr.events import (
     RoundFinished,
     WorkerJoined,
 )
-from mr.ledger import MemoryLedger, RunDirectory, read_plan
+from mr.ledger import MemoryLedger, RunDirectory
+from mr.plan import read_plan
 from mr.storage import directory
 from mr.task import Attempt, Task
 

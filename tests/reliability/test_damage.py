@@ -29,18 +29,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         log.setLevel(before)
 
 
-UNFORESEEN = pytest.mark.xfail(
-    reason="mr resume takes a plan that is damaged, and still JSON, for one that is whole: "
-    "the plan has no checksum",
-    raises=AssertionError,
-)
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(size(120, 3600))
-@pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=UNFORESEEN if kind == "plan" else ()) for kind in CHECKS]
-)
+@pytest.mark.parametrize("kind", CHECKS)
 def test_damage_is_found_or_harmless(kind: str, place: Place) -> None:
     began, found, slowest, wrong = time.perf_counter(), 0, 0.0, []
     seeds = range(round(SHARES[kind] * size(10_000, 100_000)))
