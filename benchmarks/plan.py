@@ -8,6 +8,7 @@ preparation, of a round and of all passes, with their ratio. The goal is a ratio
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tempfile
 import time
@@ -28,6 +29,7 @@ from mr.registry import PLANNERS
 
 WIDTH = 30
 TRIES = 3
+SPIN = "for _ in range(20_000_000): pass"
 HERE = (
     "machines=1,cores={workers},disk=100GB,network=400Gbit,memory=64GB,latency=0.0002,start={start}"
 )
@@ -96,6 +98,20 @@ def measured(path, workers):
     return {"preparation": prelude, "round": median(rounds[1:]), "total": total}, model.fit_.passes
 
 
+def cores_to_be_had():
+    """Return how many cores' worth of work two processes are given here now."""
+
+    def spin(count):
+        began = time.perf_counter()
+        spinning = [subprocess.Popen([sys.executable, "-c", SPIN]) for _ in range(count)]
+        for process in spinning:
+            process.wait()
+        return time.perf_counter() - began
+
+    alone, together = (min(spin(count) for _ in range(TRIES)) for count in (1, 2))
+    return 2 * alone / together
+
+
 def least(found):
     """Return the least of several measurements, name by name."""
     return {name: min(one[name] for one in found) for name in found[0]}
@@ -104,6 +120,8 @@ def least(found):
 def main():
     """Print the table."""
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else 600_000
+    # A plan knows nothing of what else a machine does: below 1.8, figures for two mean little.
+    print(f"Two processes are given {cores_to_be_had():.2f} times the work of one here, now")
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "data.csv"
         write_data(path, rows)

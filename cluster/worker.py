@@ -167,14 +167,20 @@ def main() -> None:
     if hasattr(signal, "pthread_sigmask"):  # the driver held it until here
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     inbox, outbox = _take_pipes()
-    scratch, config, path = pickle.load(inbox)  # noqa: S301 - from our own driver
+    try:
+        scratch, config, path = pickle.load(inbox)  # noqa: S301 - from our own driver
+    except EOFError:
+        return  # it died before it had said anything
     sys.path[:] = path
     messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(inbox, messages), daemon=True).start()
 
     def send(message: Message) -> None:
-        pickle.dump(message, outbox)
-        outbox.flush()
+        try:
+            pickle.dump(message, outbox)
+            outbox.flush()
+        except BrokenPipeError:
+            os._exit(0)  # the driver is gone, and the other thread is about to see it
 
     send(("ready", os.getpid(), socket.gethostname(), versions()))
     worker = Worker(scratch, config, send)

@@ -13,7 +13,6 @@ PARTS = 2
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(size(120, 3600))
 @pytest.mark.parametrize("part", range(PARTS))
 def test_the_same_statistic_in_any_order(part: int) -> None:
     began, seeds = time.perf_counter(), range(part, size(500, 10_000), PARTS)

@@ -23,7 +23,7 @@ EXAMPLES = size(150, 100_000)
 FUZZING = int(os.environ.get("GRADFOLD_FUZZ_SECONDS", size(2, 8 * 3600 // len(SUFFIXES))))
 """Seconds a format that atheris searches."""
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(0 if RELEASE else 120)]
+pytestmark = pytest.mark.slow
 
 
 def _hold(name: str, tried: int, command: list[str], timeout: float | None = 100) -> None:

@@ -14,7 +14,7 @@ from reliability_report import record, size
 PARTS = 3
 """The seeds of each kind are dealt to so many tests, to run side by side."""
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(size(120, 4 * 3600))]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
