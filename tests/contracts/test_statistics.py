@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as arrays_of
 from contracts.statistics import StatisticContract
 from mr.algorithms.evaluation import Tally
 from mr.algorithms.ranking import Ranking
+from mr.cluster.simulated.priced import Weightless
 from mr.statistic import Statistic, Sums
 from mr.storage.cache import BlockCache
 from mr.storage.dataset import Dataset
@@ -89,6 +90,13 @@ class TestTally(StatisticContract):
         sums = st.builds(Sums, loss=moderate, confusion=doubles((2, 2)))
         ranked = st.builds(Tally, sums, rankings(weighted=True))
         return blocks(ranked) | blocks(st.builds(Tally, sums))
+
+
+class TestWeightless(StatisticContract):
+    kind = Weightless
+
+    def leaves(self):
+        return blocks(st.builds(Weightless))
 
 
 class Shares(Sums):
