@@ -20,16 +20,19 @@ from queue import SimpleQueue
 
 ROOT = Path(__file__).resolve().parent.parent
 TREES = ("mr", "storage", "algorithms", "cluster", "tests", "pyproject.toml")
-SECONDS = 40
+SECONDS = 90
 """After which a mutant that hangs counts as noticed."""
 SIMULATE = "from simulating import check\nfor seed in range(60): check(seed)"
-SCHEDULE = ["tests/core/test_schedule.py", "tests/core/test_schedule_any.py"]
+SCHEDULE = [f"tests/core/test_schedule{part}.py" for part in ("", "_any", "_mutants")]
 COMMIT = ["tests/storage/test_commit.py", "tests/reliability/test_crash_points.py", "-kCommit"]
 TESTS = {
     "mr/schedule.py": [*SCHEDULE, "tests/core/test_skipping.py"],
     "mr/running.py": SCHEDULE,
     "mr/reduce.py": ["tests/core/test_reduce.py"],
-    "mr/iterate.py": ["tests/core/test_ledger.py"],
+    "mr/iterate.py": [
+        *("tests/core/test_ledger.py", "tests/algorithms/test_logistic.py"),
+        "tests/core/test_iterate.py",
+    ],
     "storage/commit.py": COMMIT,
     "storage/commit_stages.py": COMMIT,
 }
