@@ -13,17 +13,17 @@ comparison and teaching: L-BFGS needs far fewer passes. It has converged when
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import isfinite, nan
+from math import nan
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mr.algorithms.kernels.vector import dot, norm
+from mr.algorithms.solvers.descent import Descent, DescentState, halved
 from mr.algorithms.solvers.search import Line, Trial, decreases
-from mr.solver import Evaluation, Point, Solver, Status
+from mr.solver import Evaluation, Point
 
 Array = NDArray[Any]
 
@@ -31,39 +31,22 @@ MAX_TRIALS: Final = 60
 """Halvings of one step before it is given up."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class GradientDescentState:
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class GradientDescentState(DescentState):
     """Where gradient descent stands.
+
+    The point asked for is ``x - step * gradient / D``.
 
     Parameters
     ----------
-    x, gradient, value, gradient_norm
-        The last accepted point; NaN and zeros before the first evaluation.
-    first_norm : float
-        Gradient norm at the start.
-    step : float
-        The point asked for is ``x - step * gradient / D``.
-    trials : int
-        Trials made from this point.
-    iterations, evaluations : int
-        Steps accepted; points evaluated.
-    status : str
-        Name of the `Status`.
+    gradient : ndarray of float64, shape (d,)
+        At ``x``; zeros before the first evaluation.
     """
 
-    x: Array
     gradient: Array
-    value: float = nan
-    gradient_norm: float = nan
-    first_norm: float = nan
-    step: float = 0.0
-    trials: int = 0
-    iterations: int = 0
-    evaluations: int = 0
-    status: str = Status.RUNNING.name
 
 
-class GradientDescent(Solver[GradientDescentState]):
+class GradientDescent(Descent[GradientDescentState]):
     """Minimise a smooth function by steps down the gradient.
 
     Parameters
@@ -89,10 +72,7 @@ class GradientDescent(Solver[GradientDescentState]):
         tol: float = 1e-6,
         max_iter: int = 1000,
     ) -> None:
-        self.x0 = np.array(x0, np.float64)
-        self.metric = None if metric is None else np.array(metric, np.float64)
-        self.tol = tol
-        self.max_iter = max_iter
+        super().__init__(x0, metric, tol, max_iter)
 
     def init(self) -> GradientDescentState:
         """Return the state that asks for the start."""
@@ -102,23 +82,13 @@ class GradientDescent(Solver[GradientDescentState]):
         """Return the trial point as ``{"x": array (d,)}``."""
         return {"x": state.x + state.step * self._direction(state.gradient)}
 
-    def status(self, state: GradientDescentState) -> Status:
-        """Return whether to go on, and if not, why."""
-        return Status[state.status]
+    def _begin(self, state: GradientDescentState, evaluation: Evaluation) -> GradientDescentState:
+        return self._arrive(replace(state, step=1.0), evaluation)
 
-    def report(self, state: GradientDescentState) -> Mapping[str, float]:
-        """Return ``loss``, ``gradient`` (relative norm) and ``iteration``."""
-        relative = state.gradient_norm / state.first_norm if state.first_norm > 0 else 0.0
-        return {"loss": state.value, "gradient": relative, "iteration": state.iterations}
-
-    def tell(self, state: GradientDescentState, evaluation: Evaluation) -> GradientDescentState:
-        """Return the state after an evaluation: a step from there, or half the step."""
-        state = replace(state, evaluations=state.evaluations + 1)
-        finite = isfinite(evaluation.value) and bool(np.isfinite(evaluation.gradient).all())
-        if state.evaluations == 1:
-            if not finite:
-                return replace(state, status=Status.DIVERGED.name, value=evaluation.value)
-            return self._arrive(replace(state, step=1.0), evaluation)
+    def _judge(
+        self, state: GradientDescentState, evaluation: Evaluation, *, finite: bool
+    ) -> GradientDescentState:
+        """Take the step, or halve it."""
         direction = self._direction(state.gradient)
         line = Line(state.value, -(state.gradient_norm**2))
         slope = dot(evaluation.gradient, direction) if finite else nan
@@ -130,26 +100,14 @@ class GradientDescent(Solver[GradientDescentState]):
                 iterations=state.iterations + 1,
             )
             return self._arrive(state, evaluation)
-        if state.trials + 1 >= MAX_TRIALS:
-            return replace(state, status=(Status.STALLED if finite else Status.DIVERGED).name)
-        return replace(state, trials=state.trials + 1, step=0.5 * state.step)
+        return halved(state, MAX_TRIALS, finite=finite)
 
     def _arrive(self, state: GradientDescentState, evaluation: Evaluation) -> GradientDescentState:
         """Make an evaluated point the current one: stop there, or go on."""
         gradient = np.array(evaluation.gradient, np.float64)
         length = norm(gradient, self.metric)
-        state = replace(
-            state,
-            gradient=gradient,
-            value=float(evaluation.value),
-            gradient_norm=length,
-            first_norm=state.first_norm if state.iterations else length,
-        )
-        if length <= self.tol * state.first_norm:
-            return replace(state, status=Status.CONVERGED.name)
-        if state.iterations >= self.max_iter:
-            return replace(state, status=Status.MAX_ITERATIONS.name)
-        return replace(state, trials=0)
+        state = self._measured(replace(state, gradient=gradient), evaluation, length)
+        return replace(state, trials=0, status=self._end(state).name)
 
     def _direction(self, gradient: Array) -> Array:
         return -gradient if self.metric is None else -gradient / self.metric

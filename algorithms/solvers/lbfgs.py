@@ -17,7 +17,6 @@ is no other rule.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import inf, isfinite, nan
 from typing import Any, Final
@@ -26,8 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr.algorithms.kernels.vector import dot, norm
+from mr.algorithms.solvers.descent import Descent, WatchedState, watched
 from mr.algorithms.solvers.search import Bracket, Line, Trial, narrow, propose, wolfe
-from mr.solver import Evaluation, Point, Solver, Status
+from mr.solver import Evaluation, Point, Status
 
 Array = NDArray[Any]
 
@@ -41,61 +41,37 @@ MAX_FLAT: Final = 40
 _LEAST_CURVATURE: Final = 2.0**-52
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LBFGSState:
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class LBFGSState(WatchedState):
     """Where L-BFGS stands: the last accepted point, the curvature seen, the line searched.
+
+    The point asked for is ``x + step * direction``.
 
     Parameters
     ----------
-    x, gradient, value, gradient_norm
-        The last accepted point; NaN and zeros before the first evaluation.
-    first_norm : float
-        Gradient norm at the start.
-    best_value, best_norm : float
-        The least so far.
-    flat : int
-        Steps in a row that improved on neither.
+    gradient : ndarray of float64, shape (d,)
+        At ``x``; zeros before the first evaluation.
     s, y, curvature
         The pairs, oldest first, and their inner products.
     direction, slope
         The line that is searched.
-    step : float
-        The next trial: the point asked for is ``x + step * direction``.
-    trials : int
-        Trials made on this line.
     low, low_slope, high, high_slope : float
         The bracket.
-    iterations, evaluations : int
-        Steps accepted; points evaluated.
-    status : str
-        Name of the `Status`.
     """
 
-    x: Array
     gradient: Array
     direction: Array
-    value: float = nan
-    gradient_norm: float = nan
-    first_norm: float = nan
-    best_value: float = inf
-    best_norm: float = inf
-    flat: int = 0
     s: tuple[Array, ...] = ()
     y: tuple[Array, ...] = ()
     curvature: tuple[float, ...] = ()
     slope: float = nan
-    step: float = 0.0
-    trials: int = 0
     low: float = 0.0
     low_slope: float = nan
     high: float = inf
     high_slope: float = nan
-    iterations: int = 0
-    evaluations: int = 0
-    status: str = Status.RUNNING.name
 
 
-class LBFGS(Solver[LBFGSState]):
+class LBFGS(Descent[LBFGSState]):
     """Minimise a smooth function by limited-memory BFGS.
 
     Parameters
@@ -124,10 +100,7 @@ class LBFGS(Solver[LBFGSState]):
         max_iter: int = 200,
         memory: int = 10,
     ) -> None:
-        self.x0 = np.array(x0, np.float64)
-        self.metric = None if metric is None else np.array(metric, np.float64)
-        self.tol = tol
-        self.max_iter = max_iter
+        super().__init__(x0, metric, tol, max_iter)
         self.memory = memory
 
     def init(self) -> LBFGSState:
@@ -139,23 +112,11 @@ class LBFGS(Solver[LBFGSState]):
         """Return the trial point as ``{"x": array (d,)}``."""
         return {"x": state.x + state.step * state.direction}
 
-    def status(self, state: LBFGSState) -> Status:
-        """Return whether to go on, and if not, why."""
-        return Status[state.status]
+    def _begin(self, state: LBFGSState, evaluation: Evaluation) -> LBFGSState:
+        return self._arrive(state, state.x, evaluation)
 
-    def report(self, state: LBFGSState) -> Mapping[str, float]:
-        """Return ``loss``, ``gradient`` (relative norm) and ``iteration``."""
-        relative = state.gradient_norm / state.first_norm if state.first_norm > 0 else 0.0
-        return {"loss": state.value, "gradient": relative, "iteration": state.iterations}
-
-    def tell(self, state: LBFGSState, evaluation: Evaluation) -> LBFGSState:
-        """Return the state after an evaluation: a new line, or a new trial on this one."""
-        state = replace(state, evaluations=state.evaluations + 1)
-        finite = isfinite(evaluation.value) and bool(np.isfinite(evaluation.gradient).all())
-        if state.evaluations == 1:
-            if not finite:
-                return replace(state, status=Status.DIVERGED.name, value=evaluation.value)
-            return self._arrive(state, state.x, evaluation)
+    def _judge(self, state: LBFGSState, evaluation: Evaluation, *, finite: bool) -> LBFGSState:
+        """Take the step, or narrow the bracket."""
         slope = dot(evaluation.gradient, state.direction) if finite else nan
         trial = Trial(state.step, evaluation.value, slope)
         if finite and wolfe(Line(state.value, state.slope), trial):
@@ -182,25 +143,10 @@ class LBFGS(Solver[LBFGSState]):
         """Make an evaluated point the current one: stop there, or set out on a new line."""
         gradient = np.array(evaluation.gradient, np.float64)
         length = norm(gradient, self.metric)
-        better = evaluation.value < state.best_value or length < state.best_norm
-        state = replace(
-            state,
-            x=x,
-            gradient=gradient,
-            value=float(evaluation.value),
-            gradient_norm=length,
-            first_norm=state.first_norm if state.iterations else length,
-            best_value=min(state.best_value, float(evaluation.value)),
-            best_norm=min(state.best_norm, length),
-            flat=0 if better else state.flat + 1,
-        )
-        if length <= self.tol * state.first_norm:
-            return replace(state, status=Status.CONVERGED.name)
-        if state.flat >= MAX_FLAT:
-            return replace(state, status=Status.STALLED.name)
-        if state.iterations >= self.max_iter:
-            return replace(state, status=Status.MAX_ITERATIONS.name)
-        return self._set_out(state)
+        state = replace(state, x=x, gradient=gradient)
+        state = watched(self._measured(state, evaluation, length))
+        end = self._end(state, stalled=state.flat >= MAX_FLAT)
+        return replace(state, status=end.name) if end.done else self._set_out(state)
 
     def _set_out(self, state: LBFGSState) -> LBFGSState:
         """Start a line search from the current point."""
