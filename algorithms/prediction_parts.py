@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mr.algorithms.model import LinearClassifier
-from mr.algorithms.predictions import KINDS, Predictions, table_of
+from mr.algorithms.predictions import Predictions, counted, table_of
 from mr.algorithms.scores import scores, shown
 from mr.errors import EmptyDataset
 from mr.job import FoldJob
@@ -84,11 +84,8 @@ class CountRecords(FoldJob):
     def map(self, block: BlockView, point: Point) -> Listed | None:
         """Apply the model to one block; what comes of it stays in the cache."""
         del point
-        found = scores(block, self.model)
-        if found.rows == 0:
-            return None
-        kinds = [found.ids is not None and found.ids.dtype.kind == kind for kind in KINDS]
-        return Listed(block=[block.index], rows=[found.rows], ids=[kinds])
+        rows, kinds = counted(block, self.model)
+        return Listed(block=[block.index], rows=[rows], ids=[kinds]) if rows else None
 
 
 class WriteParts(FoldJob):

@@ -40,6 +40,15 @@ KINDS = "ifU"
 """Kinds of ids, each of which can hold those before it."""
 
 
+def counted(block: BlockView, model: LinearClassifier) -> tuple[int, list[bool]]:
+    """Apply a model to a block; return its number of records, and which of `KINDS` its ids are.
+
+    What comes of it stays in the cache.
+    """
+    found = scores(block, model)
+    return found.rows, [found.ids is not None and found.ids.dtype.kind == kind for kind in KINDS]
+
+
 class PredictJob(FoldJob):
     """Applies a model to each block; what comes of it stays in the cache.
 
@@ -59,11 +68,8 @@ class PredictJob(FoldJob):
     def map(self, block: BlockView, point: Point) -> Sums | None:
         """Apply the model to one block."""
         del point
-        found = scores(block, self.model)
-        if found.rows == 0:
-            return None
-        kinds = [found.ids is not None and found.ids.dtype.kind == kind for kind in KINDS]
-        return Sums(rows=found.rows, ids=np.array(kinds) * found.rows)
+        rows, kinds = counted(block, self.model)
+        return Sums(rows=rows, ids=np.array(kinds) * rows) if rows else None
 
 
 class Predictions:

@@ -64,7 +64,8 @@ class Driver:
         clock = self.engine.clock
         blocks = round_.program.dataset.blocks
         reducer: Reducer[Statistic] = Reducer(len(blocks), merge)
-        hosts = {task.node: hosts_of(blocks[task.low : task.high]) for task in tasks}
+        scattered = any(block.hosts for block in blocks)
+        hosts = {task.node: hosts_of(blocks[task.low : task.high]) for task in tasks if scattered}
         scheduler = Scheduler(tasks, self.memory, hosts, clock())
         try:
             for joined in self.workers.values():

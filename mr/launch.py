@@ -11,7 +11,6 @@ from mr.identity import described, processor, versions
 from mr.iterate import Outcome, iterate
 from mr.job import FoldJob
 from mr.ledger import RunDirectory
-from mr.plan import read_plan
 from mr.session import RunOptions, Session
 from mr.solver import Solver
 from mr.statistic import Statistic
@@ -124,7 +123,7 @@ def launch(
             "call": options.call,
         }
         ledger = RunDirectory.open(options.run, plan, options.checkpoint_interval)
-        _name_mixed(read_plan(options.run).get("processor"), options.run)
+        _name_mixed(ledger.plan.get("processor"), options.run)
     try:
         with Session.open(dataset, options, releases_lock=releases_lock, ledger=ledger) as session:
             yield session

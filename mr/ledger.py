@@ -72,9 +72,6 @@ class Ledger(Protocol):
 class MemoryLedger:
     """Forgets everything with the process: for runs that nobody resumes."""
 
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
     def record(self, event: Event) -> None:
         """Forget it."""
 
@@ -110,6 +107,8 @@ class MemoryLedger:
 class RunDirectory:
     """The ledger of a run that can be resumed.
 
+    ``plan`` is the one that the run was begun by, once it is open.
+
     Parameters
     ----------
     url : str
@@ -124,6 +123,7 @@ class RunDirectory:
         self, url: str, interval: float = 1.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.url = url.rstrip("/")
+        self.plan: Mapping[str, Any] = {}
         self._interval = interval
         self._clock = clock
         self._written = clock()
@@ -153,7 +153,8 @@ class RunDirectory:
             If plan or claim cannot be written.
         """
         ledger = cls(url, interval)
-        hold_to(patiently(lambda: begun(ledger.url, plan)), plan, url)
+        ledger.plan = patiently(lambda: begun(ledger.url, plan))
+        hold_to(ledger.plan, plan, url)
         ledger._fence = Fence.take(ledger.url)
         ledger._segments = ledger._counted()  # what the driver before wrote last is there now
         return ledger

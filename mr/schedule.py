@@ -12,7 +12,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from operator import itemgetter
 
 from mr import verdicts
@@ -82,6 +81,7 @@ class Scheduler:
         self._policies = self._memory.policies
         self._records = {task: _Record() for task in tasks}
         self._pending = len(self._records)
+        self._number = min((task.pass_number for task in self._records), default=0)
         self._workers: dict[str, _Worker] = {}
         self._running = Running(self._policies, self._pending, vital=self._memory.vital)
         self._delayed: list[tuple[float, Task]] = []
@@ -105,7 +105,7 @@ class Scheduler:
         times: list[float | None] = list(self._running.limits())
         if self._delayed:
             times.append(self._delayed[0][0])
-        idle = [name for name, worker in self._workers.items() if worker.attempt is None]
+        idle = self._unoccupied()
         allowed = self._allowed(idle, now)
         if self._ready:
             times += [self._ready.wakeup()] if allowed else []
@@ -250,7 +250,7 @@ class Scheduler:
         if not self._ready:
             return commands
         hosts = {worker.host for worker in self._workers.values()}
-        for name in self._idle(now):
+        for name in self._allowed(self._unoccupied(), now):
             task = self._ready.take(name, self._workers[name].host, hosts, now)
             if task is not None:
                 commands.append(self._launch(task, name, now))
@@ -260,9 +260,10 @@ class Scheduler:
         commands: list[Command] = []
         if self._ready or self._delayed:
             return commands
-        idle = self._idle(now)
-        for when, attempt in self._copyable():
-            if when > now or not idle:
+        due = [attempt for when, attempt in self._copyable() if when <= now]
+        idle = self._allowed(self._unoccupied(), now) if due else []
+        for attempt in due:
+            if not idle:
                 break
             near = self._workers[self._running[attempt].worker].host
             elsewhere = [name for name in idle if self._workers[name].host != near]
@@ -281,9 +282,8 @@ class Scheduler:
                 copyable.append((max(when, record.not_before), attempt))
         return sorted(copyable, key=itemgetter(0))
 
-    def _idle(self, now: float) -> list[str]:
-        idle = [name for name, worker in self._workers.items() if worker.attempt is None]
-        return self._allowed(idle, now)
+    def _unoccupied(self) -> list[str]:
+        return [name for name, worker in self._workers.items() if worker.attempt is None]
 
     def _allowed(self, idle: list[str], now: float) -> list[str]:
         """Return the idle workers that may be given work: neither they nor their host excluded."""
@@ -324,7 +324,7 @@ class Scheduler:
 
     def _is_late(self, attempt: Attempt) -> bool:
         """Return whether an attempt is of an earlier pass: a duplicate, or one that was stopped."""
-        return any(attempt.task.pass_number < task.pass_number for task in islice(self._records, 1))
+        return attempt.task.pass_number < self._number
 
     def _known(self, attempt: Attempt, what: str) -> _Record:
         record = self._records.get(attempt.task)

@@ -14,7 +14,7 @@ from mr.badblocks import BadBlocks, Skipped
 from mr.config import Config
 from mr.drive import Driver
 from mr.engine import Engine, Program, Round
-from mr.errors import EmptyDataset, UsageError
+from mr.errors import UsageError
 from mr.events import Event, PassFinished, PassStarted
 from mr.job import FoldJob
 from mr.ledger import Ledger, MemoryLedger
@@ -26,7 +26,7 @@ from mr.retry import RetryPolicy
 from mr.solver import Point
 from mr.statistic import Statistic
 from mr.storage.dataset import Dataset
-from mr.survey import Facts, Survey, SurveyJob, facts, survey_key
+from mr.survey import Facts, Survey, SurveyJob, facts, no_records, survey_key
 from mr.task import Task
 
 Listener = Callable[[Event], None]
@@ -214,12 +214,7 @@ class Session:
             If there are no blocks.
         """
         if not dataset.blocks:
-            raise EmptyDataset(
-                "There are no records in the dataset",
-                place=dataset.where,
-                cause="its files are empty, or hold a header alone",
-                remedy="check that they were written to the end",
-            )
+            raise no_records(dataset)
         round_ = Round(self._program(job, dataset), _read_only(point or {}))
         if self.observer is not None:
             self.observer(purpose, round_)

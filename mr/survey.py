@@ -110,6 +110,16 @@ def survey_key(dataset: Dataset) -> str:
     return f"survey-{SURVEY_VERSION}-{dataset.whole().digest()}"
 
 
+def no_records(dataset: Dataset) -> EmptyDataset:
+    """Return the error for a dataset that holds nothing."""
+    return EmptyDataset(
+        "There are no records in the dataset",
+        place=dataset.where,
+        cause="its files are empty, or hold a header alone",
+        remedy="check that they were written to the end",
+    )
+
+
 def facts(dataset: Dataset, total: Survey | None) -> Facts:
     """Draw the schema from a survey of all blocks.
 
@@ -121,12 +131,7 @@ def facts(dataset: Dataset, total: Survey | None) -> Facts:
     if total is not None:
         _hold_to_skips(dataset, total["skipped"])
     if total is None or not total["rows"]:
-        raise EmptyDataset(
-            "There are no records in the dataset",
-            place=dataset.where,
-            cause="its files are empty, or hold a header alone",
-            remedy="check that they were written to the end",
-        )
+        raise no_records(dataset)
     rows, width = int(total["rows"]), len(total["sum"])
     counted = np.maximum(1, rows - total["missing"])
     schema = Schema(

@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mr.storage.errors import SchemaMismatch
+from mr.storage.errors import InvalidWeight, Place, SchemaMismatch
 
 Array = NDArray[Any]
+
+PlaceOf = Callable[[int, str | None], Place]
+"""From the number of a row in the table, and a column's name, to its place in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +223,19 @@ def hold_to_one_kind(a: Array | None, b: Array | None) -> None:
         cause="in one block or file every label reads as a number, in another they do not",
         remedy="pass label_type='string' (--label-type string), or mend the labels",
     )
+
+
+def refuse_weights(values: Array, name: str | None, place: PlaceOf) -> None:
+    """Raise `InvalidWeight` for the first weight that is negative, infinite or NaN."""
+    wrong = np.flatnonzero(~((values >= 0) & np.isfinite(values)))
+    if len(wrong):
+        value = values[wrong[0]]
+        raise InvalidWeight(
+            "A weight is missing" if np.isnan(value) else f"A weight is {value:g}",
+            place=place(int(wrong[0]), name),
+            cause="weights are finite and not negative; zero leaves a record out",
+            remedy="correct the weight, or remove the record",
+        )
 
 
 def _join(features: Sequence[Array | Sparse | None]) -> Array | Sparse | None:

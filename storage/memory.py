@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mr.storage.columns import Array, Columns, Sparse
-from mr.storage.errors import InvalidWeight, Place, UsageError
+from mr.storage.columns import Array, Columns, Sparse, refuse_weights
+from mr.storage.errors import Place, UsageError
 from mr.storage.source import MemorySource
 
 _URI = "memory:"
@@ -165,13 +165,7 @@ def _weights(weight: Any) -> Array | None:
     if weight is None:
         return None
     array = np.asarray(weight, dtype=np.float64)
-    bad = np.flatnonzero(~((array >= 0) & np.isfinite(array)))
-    if bad.size:
-        raise InvalidWeight(
-            f"A weight is {array[bad[0]]}",
-            place=Place(row=int(bad[0])),
-            remedy="weights are finite and not below 0; use 0 to leave a record out",
-        )
+    refuse_weights(array, None, lambda row, _: Place(row=row))
     return array
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mr.storage.columns import Array, Columns
-from mr.storage.errors import InvalidWeight, MalformedRecord, Place, UsageError
+from mr.storage.columns import Array, Columns, PlaceOf, refuse_weights
+from mr.storage.errors import MalformedRecord, Place, UsageError
 from mr.storage.formats.base import ReadOptions
 
 MISSING = ("", "NA", "N/A", "n/a", "nan", "NaN", "NAN", "null", "NULL", "None", "#N/A")
@@ -27,9 +27,6 @@ _NUMBERS = (
     pa.types.is_decimal,
     pa.types.is_null,
 )
-
-PlaceOf = Callable[[int, str | None], Place]
-"""From the number of a row in the table, and a column's name, to its place in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,19 +171,6 @@ def weights(column: pa.ChunkedArray, name: str | None, place: PlaceOf) -> Array:
         numbers = floats(column)
     refuse_weights(numbers, name, place)
     return numbers
-
-
-def refuse_weights(values: Array, name: str | None, place: PlaceOf) -> None:
-    """Raise `InvalidWeight` for the first weight that is negative, infinite or NaN."""
-    wrong = np.flatnonzero(~((values >= 0) & np.isfinite(values)))
-    if len(wrong):
-        value = values[wrong[0]]
-        raise InvalidWeight(
-            "A weight is missing" if np.isnan(value) else f"A weight is {value:g}",
-            place=place(int(wrong[0]), name),
-            cause="weights are finite and not negative; zero leaves a record out",
-            remedy="correct the weight, or remove the record",
-        )
 
 
 def ids(column: pa.ChunkedArray, name: str | None, place: PlaceOf) -> Array:

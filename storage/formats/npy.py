@@ -8,9 +8,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from mr.storage import tables
 from mr.storage.blocks import KIB, FileInfo, Piece, ranges
-from mr.storage.columns import Array, Columns
+from mr.storage.columns import Array, Columns, refuse_weights
 from mr.storage.errors import DataError, Place, UsageError
 from mr.storage.filesystem import is_local, locate, read_range
 from mr.storage.formats.base import Format, Header, ReadOptions
@@ -71,7 +70,7 @@ class Npy(Format):
             None if k is None else matrix[:, k].astype(np.float64) for k in picked
         )
         if weight is not None:
-            tables.refuse_weights(
+            refuse_weights(
                 weight,
                 options.weight,
                 lambda row, column: Place(file=piece.uri, row=piece.start + row, column=column),

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from mr.storage import tables
 from mr.storage.blocks import FileInfo, Piece
-from mr.storage.columns import Array, Columns
+from mr.storage.columns import Array, Columns, PlaceOf
 from mr.storage.errors import DataError, GradfoldError, MalformedRecord, Place, StorageError
 from mr.storage.filesystem import is_local, locate, open_input
 from mr.storage.formats.base import Header, ReadOptions
@@ -116,7 +116,7 @@ def columns_of(
     return tables.columns_of(table, features, options, tables.Rows(piece.ordinal, position, place))
 
 
-def _matrix(column: pa.ChunkedArray, name: str, width: int | None, place: tables.PlaceOf) -> Array:
+def _matrix(column: pa.ChunkedArray, name: str, width: int | None, place: PlaceOf) -> Array:
     """Return a column of lists of one length as a matrix."""
     lengths = np.asarray(pc.list_value_length(column).fill_null(-1))
     width = width if width is not None else int(lengths[0]) if len(lengths) else 0
